@@ -1,0 +1,215 @@
+package joiner
+
+import (
+	"slices"
+
+	"github.com/zeebo/xxh3"
+)
+
+// labelIndex finds the labels of a key. It is a hash table with chaining over
+// nodes of 32 bytes that lie in small chunks, each chunk of one label file (one
+// bucket of event time). A bucket expires as a whole: its nodes are unlinked
+// one after the other, its chunks reused. Nothing in it holds a pointer, so the
+// garbage collector passes it by.
+type labelIndex struct {
+	shards  [labelShards]labelShard
+	pages   [][]labelNode // nodes, chunksPerPage chunks a page
+	chunks  []labelChunk  // per chunk: which file it belongs to
+	free    []uint32      // chunks to be reused
+	buckets map[uint32]*labelBucket
+	nodes   int
+}
+
+const (
+	labelShards   = 64 // a shard grows alone, so that no growth takes long
+	chunkNodes    = 64
+	chunksPerPage = 64
+	noNode        = ^uint32(0)
+	behindBit     = 1 << 31 // in owner: the label came behind the watermark
+)
+
+type labelShard struct {
+	heads []uint32
+	count int
+}
+
+// labelNode is one key of one label. A label with several key sets has a node a
+// set; the first is the owner and keeps the account.
+type labelNode struct {
+	hash     uint64
+	deltaMS  uint32 // event time since the chunk's base
+	off      uint32 // Ref.Off; Ref.File is the chunk's
+	next     uint32
+	owner    uint32 // node id of the owner, and behindBit
+	attached uint32 // experiments that it attached to (of the owner)
+	accept   uint32 // experiments that take it (of the owner)
+}
+
+type labelChunk struct {
+	file   uint32
+	baseMS int64
+}
+
+type labelBucket struct {
+	file   uint32
+	baseMS int64
+	endMS  int64 // exclusive bound on its labels' event times
+	chunks []uint32
+	used   int // nodes used in the last chunk
+}
+
+func newLabelIndex() *labelIndex {
+	ix := &labelIndex{buckets: map[uint32]*labelBucket{}}
+	for i := range ix.shards {
+		ix.shards[i].heads = []uint32{noNode, noNode, noNode, noNode}
+	}
+	return ix
+}
+
+// hashLabel hashes a label's key; source and key set are part of it, so that a
+// probe meets only labels that could match.
+func hashLabel(key []byte, source, keySet int) uint64 {
+	return xxh3.HashSeed(key, uint64(source)<<32|uint64(keySet))
+}
+
+func (ix *labelIndex) node(id uint32) *labelNode {
+	chunk := id / chunkNodes
+	return &ix.pages[chunk/chunksPerPage][chunk%chunksPerPage*chunkNodes+id%chunkNodes]
+}
+
+func (ix *labelIndex) timeMS(id uint32) int64 {
+	return ix.chunks[id/chunkNodes].baseMS + int64(ix.node(id).deltaMS)
+}
+
+func (ix *labelIndex) ref(id uint32) Ref {
+	return Ref{ix.chunks[id/chunkNodes].file, ix.node(id).off}
+}
+
+// add links a node. owner is noNode for a label's first key. Buckets are of the
+// given span; ref.File never holds labels of two buckets.
+func (ix *labelIndex) add(hash uint64, timeMS, spanMS int64, ref Ref, owner, accept uint32, behind bool) uint32 {
+	b := ix.buckets[ref.File]
+	if b == nil {
+		base := floorTo(timeMS, spanMS)
+		b = &labelBucket{file: ref.File, baseMS: base, endMS: base + spanMS, used: chunkNodes}
+		ix.buckets[ref.File] = b
+	}
+	if b.used == chunkNodes {
+		b.chunks = append(b.chunks, ix.newChunk(b))
+		b.used = 0
+	}
+	id := b.chunks[len(b.chunks)-1]*chunkNodes + uint32(b.used)
+	b.used++
+	ix.nodes++
+	if owner == noNode {
+		owner = id
+	}
+	if behind {
+		owner |= behindBit
+	}
+	s := &ix.shards[hash>>58]
+	if s.count >= len(s.heads) {
+		ix.grow(s)
+	}
+	head := &s.heads[hash&uint64(len(s.heads)-1)]
+	*ix.node(id) = labelNode{hash: hash, deltaMS: uint32(timeMS - b.baseMS), off: ref.Off, next: *head, owner: owner, accept: accept}
+	*head = id
+	s.count++
+	return id
+}
+
+func (ix *labelIndex) newChunk(b *labelBucket) uint32 {
+	var c uint32
+	if n := len(ix.free); n > 0 {
+		c, ix.free = ix.free[n-1], ix.free[:n-1]
+	} else {
+		c = uint32(len(ix.chunks))
+		ix.chunks = append(ix.chunks, labelChunk{})
+		if int(c)/chunksPerPage == len(ix.pages) {
+			ix.pages = append(ix.pages, make([]labelNode, chunksPerPage*chunkNodes))
+		}
+	}
+	ix.chunks[c] = labelChunk{b.file, b.baseMS}
+	return c
+}
+
+// grow doubles a shard: each chain splits into two, walked once.
+func (ix *labelIndex) grow(s *labelShard) {
+	old := s.heads
+	n := uint64(len(old))
+	s.heads = make([]uint32, 2*n)
+	for i, id := range old {
+		low, high := noNode, noNode
+		for id != noNode {
+			nd := ix.node(id)
+			next := nd.next
+			if nd.hash&n == 0 {
+				nd.next, low = low, id
+			} else {
+				nd.next, high = high, id
+			}
+			id = next
+		}
+		s.heads[i], s.heads[uint64(i)+n] = low, high
+	}
+}
+
+// first returns the first node with the hash, noNode if none; after continues.
+func (ix *labelIndex) first(hash uint64) uint32 {
+	s := &ix.shards[hash>>58]
+	return ix.seek(s.heads[hash&uint64(len(s.heads)-1)], hash)
+}
+
+func (ix *labelIndex) after(id uint32, hash uint64) uint32 { return ix.seek(ix.node(id).next, hash) }
+
+func (ix *labelIndex) seek(id uint32, hash uint64) uint32 {
+	for id != noNode && ix.node(id).hash != hash {
+		id = ix.node(id).next
+	}
+	return id
+}
+
+// expire unlinks every bucket that ends at or before timeMS, after telling
+// each owner's fate to settle. settle may read the label: its file still stands.
+func (ix *labelIndex) expire(timeMS int64, settle func(id uint32, n *labelNode) error) error {
+	var over []uint32
+	for file, b := range ix.buckets {
+		if b.endMS <= timeMS {
+			over = append(over, file)
+		}
+	}
+	slices.Sort(over) // the same order on every run
+	for _, file := range over {
+		b := ix.buckets[file]
+		for i, c := range b.chunks {
+			used := chunkNodes
+			if i == len(b.chunks)-1 {
+				used = b.used
+			}
+			for k := 0; k < used; k++ {
+				id := c*chunkNodes + uint32(k)
+				n := ix.node(id)
+				if n.owner&^behindBit == id {
+					if err := settle(id, n); err != nil {
+						return err
+					}
+				}
+				ix.unlink(id, n)
+			}
+			ix.free = append(ix.free, c)
+		}
+		delete(ix.buckets, file)
+	}
+	return nil
+}
+
+func (ix *labelIndex) unlink(id uint32, n *labelNode) {
+	s := &ix.shards[n.hash>>58]
+	at := &s.heads[n.hash&uint64(len(s.heads)-1)]
+	for *at != id {
+		at = &ix.node(*at).next
+	}
+	*at = n.next
+	s.count--
+	ix.nodes--
+}

@@ -1,0 +1,294 @@
+package joiner
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	mortise "github.com/mortise-dev/mortise"
+)
+
+// Snapshot is where a task stands: what a commit says beside the offsets. It
+// goes into the store's manifest and into the committed offset's metadata, so
+// that any worker can take the task over.
+type Snapshot struct {
+	Plan        uint64  // fingerprint of what the state depends on; the owner's
+	Offsets     []int64 // per source: the next offset to read
+	Lows        []int64 // per source: where a rebuild from nothing starts reading
+	WatermarkMS int64
+	MaxMainMS   int64
+	Cursor      Cursor
+	Ledgers     []mortise.Ledger
+}
+
+const snapshotVersion = 1
+
+// ErrOtherVersion says that a snapshot was written by another version of the program.
+var ErrOtherVersion = errors.New("written by another version")
+
+// Append writes the snapshot in its binary form: varints, zero counts left out.
+func (s *Snapshot) Append(dst []byte) []byte {
+	dst = append(dst, snapshotVersion)
+	dst = binary.LittleEndian.AppendUint64(dst, s.Plan)
+	dst = binary.AppendUvarint(dst, uint64(len(s.Offsets)))
+	for i := range s.Offsets {
+		dst = binary.AppendVarint(dst, s.Offsets[i])
+		dst = binary.AppendVarint(dst, s.Offsets[i]-s.Lows[i])
+	}
+	dst = binary.AppendVarint(dst, s.WatermarkMS)
+	dst = binary.AppendVarint(dst, s.MaxMainMS)
+	dst = binary.AppendVarint(dst, s.Cursor.TimeMS)
+	dst = binary.AppendVarint(dst, int64(s.Cursor.Partition))
+	dst = binary.AppendVarint(dst, s.Cursor.Offset)
+	dst = binary.AppendUvarint(dst, uint64(len(s.Ledgers)))
+	for i := range s.Ledgers {
+		dst = appendLedger(dst, &s.Ledgers[i])
+	}
+	return dst
+}
+
+// ParseSnapshot reads what Append wrote.
+func ParseSnapshot(b []byte) (*Snapshot, error) {
+	if len(b) < 9 {
+		return nil, fmt.Errorf("snapshot of %d bytes: %w", len(b), ErrCorrupt)
+	}
+	if b[0] != snapshotVersion {
+		return nil, fmt.Errorf("snapshot version %d, this program writes %d: %w", b[0], snapshotVersion, ErrOtherVersion)
+	}
+	r := varints{b: b[9:]}
+	s := &Snapshot{Plan: binary.LittleEndian.Uint64(b[1:])}
+	for n := r.count(); n > 0; n-- {
+		off := r.signed()
+		s.Offsets, s.Lows = append(s.Offsets, off), append(s.Lows, off-r.signed())
+	}
+	s.WatermarkMS, s.MaxMainMS = r.signed(), r.signed()
+	s.Cursor = Cursor{r.signed(), int32(r.signed()), r.signed()}
+	for n := r.count(); n > 0; n-- {
+		s.Ledgers = append(s.Ledgers, r.ledger())
+	}
+	if r.bad || len(r.b) != 0 {
+		return nil, fmt.Errorf("snapshot of %d bytes: %w", len(b), ErrCorrupt)
+	}
+	return s, nil
+}
+
+const metadataPrefix = "mortise1:"
+
+// Metadata renders the snapshot as text for a committed offset.
+func (s *Snapshot) Metadata() string {
+	return metadataPrefix + base64.RawStdEncoding.EncodeToString(s.Append(nil))
+}
+
+// ParseMetadata reads what Metadata wrote.
+func ParseMetadata(text string) (*Snapshot, error) {
+	body, ok := strings.CutPrefix(text, metadataPrefix)
+	if !ok {
+		return nil, fmt.Errorf("offset metadata %.40q is not mortise's: %w", text, ErrOtherVersion)
+	}
+	b, err := base64.RawStdEncoding.DecodeString(body)
+	if err != nil {
+		return nil, fmt.Errorf("reading offset metadata: %v: %w", err, ErrCorrupt)
+	}
+	return ParseSnapshot(b)
+}
+
+// counters lists a ledger's counts in their stored order; new ones go at the end.
+func counters(l *mortise.Ledger) []*int64 {
+	c := []*int64{&l.Impressions.In, &l.Impressions.Emitted, &l.Impressions.Pending, &l.Labels.In, &l.Labels.Attached,
+		&l.Labels.Unmatched, &l.Labels.Late, &l.Labels.Pending, &l.Instances, &l.Positives, &l.Provisional, &l.LateEmitted}
+	for r := range l.Impressions.Dropped {
+		c = append(c, &l.Impressions.Dropped[r], &l.Labels.Dropped[r])
+	}
+	return c
+}
+
+func appendLedger(dst []byte, l *mortise.Ledger) []byte {
+	all := counters(l)
+	n := 0
+	for _, c := range all {
+		if *c != 0 {
+			n++
+		}
+	}
+	dst = binary.AppendUvarint(dst, uint64(n))
+	for i, c := range all {
+		if *c != 0 {
+			dst = binary.AppendUvarint(dst, uint64(i))
+			dst = binary.AppendVarint(dst, *c)
+		}
+	}
+	return dst
+}
+
+// varints reads numbers until the first fault, which it remembers.
+type varints struct {
+	b   []byte
+	bad bool
+}
+
+func (r *varints) signed() int64 {
+	v, n := binary.Varint(r.b)
+	if n <= 0 {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+// count reads a length that the rest of the input can hold.
+func (r *varints) count() int {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 || v > uint64(len(r.b)) {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[n:]
+	return int(v)
+}
+
+func (r *varints) ledger() (l mortise.Ledger) {
+	all := counters(&l)
+	for n := r.count(); n > 0; n-- {
+		i := r.count()
+		v := r.signed()
+		if i >= len(all) {
+			r.bad = true
+			return l
+		}
+		*all[i] = v
+	}
+	return l
+}
+
+// Snapshot says where the task stands; offsets are per source, the next to read.
+func (t *Task) Snapshot(plan uint64, offsets []int64) *Snapshot {
+	s := &Snapshot{
+		Plan: plan, Offsets: append([]int64(nil), offsets...), Lows: append([]int64(nil), offsets...),
+		WatermarkMS: t.watermarkMS, MaxMainMS: t.maxMainMS, Cursor: t.cursor,
+		Ledgers: append([]mortise.Ledger(nil), t.ledgers...),
+	}
+	lows := map[uint16]int64{}
+	for _, log := range []Log{t.impressions, t.labelLog, t.marks} {
+		log.Lows(lows)
+	}
+	for src, off := range lows {
+		if int(src) < len(s.Lows) {
+			s.Lows[src] = min(s.Lows[src], off)
+		}
+	}
+	return s
+}
+
+// Commit makes the state durable together with the snapshot, which must be the
+// present one.
+func (t *Task) Commit(s *Snapshot) error { return t.store.Commit(s.Append(nil)) }
+
+// restore rebuilds what lies in memory from the store.
+func (t *Task) restore(meta []byte) error {
+	s, err := ParseSnapshot(meta)
+	if err != nil {
+		return fmt.Errorf("reading the state's manifest: %w", err)
+	}
+	if len(s.Offsets) != len(t.opts.Sources) || len(s.Ledgers) != len(t.ledgers) {
+		return fmt.Errorf("state of %d sources and %d experiments, expected %d and %d: %w", len(s.Offsets), len(s.Ledgers), len(t.opts.Sources), len(t.ledgers), ErrOtherVersion)
+	}
+	t.watermarkMS, t.maxMainMS, t.cursor = s.WatermarkMS, s.MaxMainMS, s.Cursor
+	copy(t.ledgers, s.Ledgers)
+	if err := t.restoreLabels(); err != nil {
+		return err
+	}
+	if t.pending != nil {
+		if err := t.restorePending(); err != nil {
+			return err
+		}
+	}
+	err = t.marks.Each(func(_ Ref, e *Entry) error { return t.applyMark(e) })
+	if err != nil {
+		return fmt.Errorf("reading back marks: %w", err)
+	}
+	t.seen.dropBefore(t.cursor.TimeMS - t.opts.DelayMS)
+	return t.impressions.Seek(t.cursor)
+}
+
+func (t *Task) restoreLabels() error {
+	err := t.labelLog.Each(func(ref Ref, e *Entry) error {
+		if int(e.Source) >= len(t.opts.Sources) {
+			return fmt.Errorf("label of source %d: %w", e.Source, ErrCorrupt)
+		}
+		sets := t.opts.Sources[e.Source].KeySets
+		owner, behind := noNode, e.Flags&flagBehind != 0
+		for i, set := range sets {
+			key, ok := keyAt(e.Key, i, len(sets))
+			if !ok {
+				return fmt.Errorf("keys of a label at offset %d: %w", e.Offset, ErrCorrupt)
+			}
+			id := t.labels.add(hashLabel(key, int(e.Source), set), e.TimeMS, t.opts.BucketMS, ref, owner, e.Accept, behind)
+			if owner == noNode {
+				owner = id
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading back labels: %w", err)
+	}
+	return nil
+}
+
+func (t *Task) restorePending() error {
+	var bufs [][]byte
+	err := t.impressions.Each(func(ref Ref, e *Entry) error {
+		if e.Position().Less(t.cursor) || t.prog.Open(e) == 0 {
+			return nil
+		}
+		bufs = bufs[:0]
+		for _, set := range t.opts.Sources[t.opts.Main].KeySets {
+			bufs = append(bufs, append([]byte(nil), t.prog.Key(set)...))
+		}
+		t.index(e.Position(), ref, bufs)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading back pending impressions: %w", err)
+	}
+	return nil
+}
+
+// BeginRebuild makes the task take events in for the sake of its state alone:
+// nothing is emitted, rejected or counted, for their fate is committed already.
+func (t *Task) BeginRebuild() { t.silent = true }
+
+// FinishRebuild closes, silently, what had been closed where at stands, takes
+// over at's clock and account, and goes live.
+func (t *Task) FinishRebuild(at *Snapshot) error {
+	e := &t.scratch.out
+	for at.Cursor.TimeMS > NoTimeMS {
+		ok, err := t.impressions.Next(min(at.Cursor.TimeMS, math.MaxInt64-1)+1, e)
+		if err != nil {
+			return err
+		}
+		if !ok || !e.Position().Less(at.Cursor) {
+			break
+		}
+		if err := t.close(e, false); err != nil {
+			return err
+		}
+	}
+	if t.cursor.Less(at.Cursor) {
+		t.cursor = at.Cursor
+	}
+	if err := t.impressions.Seek(t.cursor); err != nil {
+		return err
+	}
+	if err := t.tidy(0); err != nil {
+		return err
+	}
+	t.silent = false
+	t.watermarkMS, t.maxMainMS = max(t.watermarkMS, at.WatermarkMS), max(t.maxMainMS, at.MaxMainMS)
+	copy(t.ledgers, at.Ledgers)
+	return nil
+}

@@ -1,0 +1,133 @@
+package joiner
+
+import "errors"
+
+// LogKind names one of a task's logs.
+type LogKind uint8
+
+const (
+	// Impressions are only scanned: appended roughly in event-time order, read
+	// once in exact order, dropped a bucket at a time. Compressed blocks.
+	Impressions LogKind = iota
+	// Labels are looked up by Ref when a window closes. Not compressed, so that
+	// one label costs one small read.
+	Labels
+	// Seen remembers the keys of closed impressions, for dedup: small entries
+	// that are read back only when a task is reopened.
+	Seen
+	NumLogs
+)
+
+// Entry is one record of a Log. On Append the log copies what it needs; on the
+// way out Key and Value alias the log's buffers until the next call that reads.
+type Entry struct {
+	TimeMS    int64 // event time
+	Partition int32
+	Offset    int64
+	Source    uint16 // index of the source within the plan
+	Flags     uint16 // the owner's; kept as they are
+	Accept    uint32 // bit i: experiment i takes the record
+	Key       []byte // the owner's small key; may be empty
+	Value     []byte // the raw record value; may be empty
+}
+
+// Ref is where an entry lies in its log. It stays valid until the entry's
+// bucket is dropped, across reopening too.
+type Ref struct{ File, Off uint32 }
+
+// Cursor is a position in a log's scan order: (event time, partition, offset).
+type Cursor struct {
+	TimeMS    int64 `json:"time_ms"`
+	Partition int32 `json:"partition"`
+	Offset    int64 `json:"offset"`
+}
+
+// Less orders cursors as entries are scanned.
+func (c Cursor) Less(o Cursor) bool {
+	if c.TimeMS != o.TimeMS {
+		return c.TimeMS < o.TimeMS
+	}
+	if c.Partition != o.Partition {
+		return c.Partition < o.Partition
+	}
+	return c.Offset < o.Offset
+}
+
+// Position returns the cursor that stands at e.
+func (e *Entry) Position() Cursor { return Cursor{e.TimeMS, e.Partition, e.Offset} }
+
+// Log is an append-only record log split into buckets of event time. One
+// goroutine uses it. It never rewrites, sorts on disk or deletes single entries.
+type Log interface {
+	// Append copies e into the bucket of its event time.
+	Append(e *Entry) (Ref, error)
+	// Seek makes Next return the entries at or after c.
+	Seek(c Cursor) error
+	// Next reads the least entry, by Cursor order, that Next has not returned
+	// since Seek and whose event time is below beforeMS; false when there is
+	// none. An entry appended behind the scan is not returned: the caller keeps
+	// such entries out. Memory is bounded by how far blocks overlap in time.
+	Next(beforeMS int64, e *Entry) (bool, error)
+	// Read reads the entry at ref.
+	Read(ref Ref, e *Entry) error
+	// Each calls fn for every entry in the log in append order within a bucket,
+	// buckets in order of time; it stops at the first error. For reopening.
+	Each(fn func(ref Ref, e *Entry) error) error
+	// DropBefore forgets every bucket that ends at or before timeMS.
+	DropBefore(timeMS int64) error
+	// Stats says what the log holds now.
+	Stats() LogStats
+	// Lows puts the least offset held per source into dst, for sources whose
+	// offset there is absent or higher: where a rebuild must start reading.
+	Lows(dst map[uint16]int64)
+}
+
+// LogStats describes a log. Bytes are on disk, or in memory for a memory log.
+type LogStats struct {
+	Entries int64
+	Bytes   int64
+	Files   int
+}
+
+// Store holds one task's logs and its manifest. One goroutine uses it.
+type Store interface {
+	Log(kind LogKind) Log
+	// Commit makes all that was appended and dropped so far, with meta, the
+	// point that reopening returns to: all of it or none. Meta is the owner's.
+	// Files that the last commit needs are removed only after this one.
+	Commit(meta []byte) error
+	// Meta returns the meta of the commit that the store was opened at, nil for a new store.
+	Meta() []byte
+	// Close releases the store without committing.
+	Close() error
+}
+
+// ErrCorrupt says that state does not verify: a checksum, a length or a format
+// is wrong. State is a cache of the topic's log, so the caller discards it and
+// rebuilds.
+var ErrCorrupt = errors.New("state does not verify")
+
+// StoreOptions sizes a store. Zero fields take their defaults.
+type StoreOptions struct {
+	// BucketMS is the span of event time of one bucket. The default is 10 s.
+	BucketMS int64
+	// BlockBytes is the raw size at which a block of impressions is compressed
+	// and written. The default is 128 KiB; smaller blocks make Read cheaper.
+	BlockBytes int
+	// OpenBlocks bounds how many buckets have an unwritten block in memory;
+	// the one used longest ago is written first. The default is 64.
+	OpenBlocks int
+}
+
+// EnsureDefaults fills in zero fields.
+func (o *StoreOptions) EnsureDefaults() {
+	if o.BucketMS <= 0 {
+		o.BucketMS = 10_000
+	}
+	if o.BlockBytes <= 0 {
+		o.BlockBytes = 128 << 10
+	}
+	if o.OpenBlocks <= 0 {
+		o.OpenBlocks = 64
+	}
+}

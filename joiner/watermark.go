@@ -1,0 +1,140 @@
+package joiner
+
+import "math"
+
+// NoTimeMS is the watermark before any event: nothing is known.
+const NoTimeMS = math.MinInt64
+
+// Watermarks derives a task's watermark from its input partitions:
+// min over partitions of (max event time − out_of_orderness).
+//
+// A partition is idle, and stops holding the watermark back, only when it is
+// caught up and silent for its idle_after. When all are idle, wall time takes
+// over: the watermark goes on from where the furthest partition left it, as
+// fast as the clock, so that the last windows close, and replayed history does
+// not close at once. Time comes in as an argument; nothing here reads a clock.
+type Watermarks struct {
+	inputs  []input
+	current int64 // never goes back
+}
+
+type input struct {
+	slackMS    int64 // out_of_orderness
+	idleMS     int64 // idle_after; <= 0: never idle
+	maxMS      int64 // max event time seen
+	lastWallMS int64 // when it was last heard, or when it started
+	caughtUp   bool
+	ended      bool
+}
+
+// NewWatermarks returns Watermarks without inputs, which never go back before startMS
+// (NoTimeMS when new, the checkpointed watermark when resumed).
+func NewWatermarks(startMS int64) *Watermarks { return &Watermarks{current: startMS} }
+
+// AddInput adds one partition and returns its index. nowMS is wall time.
+func (w *Watermarks) AddInput(outOfOrdernessMS, idleAfterMS, nowMS int64) int {
+	w.inputs = append(w.inputs, input{slackMS: outOfOrdernessMS, idleMS: idleAfterMS, maxMS: NoTimeMS, lastWallMS: nowMS})
+	return len(w.inputs) - 1
+}
+
+// Observe takes note of an event of input i.
+func (w *Watermarks) Observe(i int, timeMS, nowMS int64) {
+	in := &w.inputs[i]
+	in.lastWallMS = nowMS
+	if timeMS > in.maxMS {
+		in.maxMS = timeMS
+	}
+}
+
+// SetCaughtUp says whether input i has been read to its end, as last known. A
+// partition that falls behind is heard from by that alone.
+func (w *Watermarks) SetCaughtUp(i int, caughtUp bool, nowMS int64) {
+	in := &w.inputs[i]
+	if !caughtUp {
+		in.lastWallMS = nowMS
+	}
+	in.caughtUp = caughtUp
+}
+
+// End says that input i will bring nothing more.
+func (w *Watermarks) End(i int) { w.inputs[i].ended = true }
+
+// Ended reports whether every input has ended.
+func (w *Watermarks) Ended() bool {
+	for i := range w.inputs {
+		if !w.inputs[i].ended {
+			return false
+		}
+	}
+	return true
+}
+
+// Idle reports whether input i is idle at nowMS.
+func (w *Watermarks) Idle(i int, nowMS int64) bool {
+	in := &w.inputs[i]
+	return in.caughtUp && in.idleMS > 0 && nowMS-in.lastWallMS >= in.idleMS
+}
+
+// Holding returns the input that holds the watermark back at nowMS, or -1 when
+// none does: all are idle or ended.
+func (w *Watermarks) Holding(nowMS int64) int {
+	hold, least := -1, int64(math.MaxInt64)
+	for i := range w.inputs {
+		in := &w.inputs[i]
+		if in.ended || w.Idle(i, nowMS) {
+			continue
+		}
+		if at := in.reachedMS(); hold < 0 || at < least {
+			hold, least = i, at
+		}
+	}
+	return hold
+}
+
+// MaxTimeMS returns the greatest event time of input i, NoTimeMS before any.
+func (w *Watermarks) MaxTimeMS(i int) int64 { return w.inputs[i].maxMS }
+
+// ReachedMS returns the watermark that input i alone would give.
+func (w *Watermarks) ReachedMS(i int) int64 { return w.inputs[i].reachedMS() }
+
+func (in *input) reachedMS() int64 {
+	if in.maxMS == NoTimeMS {
+		return NoTimeMS
+	}
+	return in.maxMS - in.slackMS
+}
+
+// Current returns the watermark without advancing it.
+func (w *Watermarks) Current() int64 { return w.current }
+
+// Advance returns the watermark at wall time nowMS. Inputs that have ended do
+// not count; when all have, it stays where the last one left it: closing the
+// rest is the owner's decision, for only it knows that the end is the end.
+func (w *Watermarks) Advance(nowMS int64) int64 {
+	least, active := int64(math.MaxInt64), false
+	furthest, lastWallMS := int64(NoTimeMS), int64(NoTimeMS)
+	live := false
+	for i := range w.inputs {
+		in := &w.inputs[i]
+		if in.maxMS != NoTimeMS {
+			furthest = max(furthest, in.maxMS-in.slackMS)
+			lastWallMS = max(lastWallMS, in.lastWallMS)
+		}
+		if in.ended {
+			continue
+		}
+		live = true
+		if w.Idle(i, nowMS) {
+			continue
+		}
+		active = true
+		least = min(least, in.reachedMS())
+	}
+	switch {
+	case active:
+		w.current = max(w.current, least)
+	case live && furthest != NoTimeMS && lastWallMS != NoTimeMS:
+		w.current = max(w.current, furthest+max(nowMS-lastWallMS, 0))
+	}
+	return w.current
+}
