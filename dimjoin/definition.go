@@ -1,0 +1,119 @@
+package dimjoin
+
+import (
+	"fmt"
+	"slices"
+
+	mortise "github.com/mortise-dev/mortise"
+)
+
+// When a dimension is read.
+const (
+	AsOfArrival   = "arrival"    // when the impression comes in; the value is kept with it
+	AsOfEmission  = "emission"   // when the instance is emitted: the latest row
+	AsOfEventTime = "event_time" // the version that was valid at the impression's time
+)
+
+// What happens when a key has no row.
+const (
+	MissingNull       = "null"        // the fields are null
+	MissingDefault    = "default"     // the fields are their types' zero values
+	MissingDeadLetter = "dead_letter" // the impression goes to dead letters
+	MissingWait       = "wait"        // the impression is held until the row is there
+)
+
+// Definition is one declared dimension.
+type Definition struct {
+	Name    string
+	Key     []string // main fields, in the order of the store's key
+	Store   Store
+	AsOf    string
+	Fields  mortise.Schema // as the store holds them
+	Missing string
+}
+
+// Columns are the fields as an instance sees them: nullable where a missing row
+// makes them null.
+func (d *Definition) Columns() mortise.Schema {
+	out := slices.Clone(d.Fields)
+	for i := range out {
+		out[i].Type.Nullable = out[i].Type.Nullable || d.Missing == MissingNull
+	}
+	return out
+}
+
+// Store says where a dimension's rows are: exactly one kind is set.
+type Store struct {
+	Kind  string // file | pebble | redis | sql | hbase | ab
+	Path  string // of file and pebble
+	Addrs []string
+	SQL   SQL
+	HBase HBase
+	AB    [2]*Store // of ab: two stores that are compared
+}
+
+// SQL names a table. DSN holds secrets and is never printed.
+type SQL struct{ Driver, DSN, Table string }
+
+// HBase names a table by its ZooKeeper quorum.
+type HBase struct{ ZK, Table string }
+
+// StoreKind is what is known of one kind of store.
+type StoreKind struct {
+	Name     string
+	Keys     []string // that its block must have
+	Versions bool     // it can keep a row's history, and so be read as of event time
+}
+
+// StoreKinds are the kinds of store, in the order of the documentation.
+var StoreKinds = []StoreKind{
+	{"file", []string{"path"}, true},
+	{"pebble", []string{"path"}, true},
+	{"redis", []string{"addrs"}, false},
+	{"sql", []string{"driver", "dsn", "table"}, true},
+	{"hbase", []string{"zk", "table"}, true},
+	{"ab", []string{"a", "b"}, true},
+}
+
+// FindStoreKind finds a kind by its name.
+func FindStoreKind(name string) (StoreKind, bool) {
+	i := slices.IndexFunc(StoreKinds, func(k StoreKind) bool { return k.Name == name })
+	if i < 0 {
+		return StoreKind{}, false
+	}
+	return StoreKinds[i], true
+}
+
+// CheckAsOf reports why a store cannot be read as asked, or nil.
+func CheckAsOf(store *Store, asOf string) error {
+	if asOf != AsOfEventTime {
+		return nil
+	}
+	if store.Kind == "ab" {
+		for _, side := range store.AB {
+			if side != nil {
+				if err := CheckAsOf(side, asOf); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	if kind, ok := FindStoreKind(store.Kind); ok && !kind.Versions {
+		return fmt.Errorf("%s keeps only the latest row of a key, so it cannot be read as of event time; use as_of: %s or %s", store.Kind, AsOfArrival, AsOfEmission)
+	}
+	return nil
+}
+
+// CheckFields reports what is wrong with a dimension's fields, or nil.
+func CheckFields(fields, main mortise.Schema, key []string) error {
+	if len(fields) == 0 {
+		return fmt.Errorf("a dimension needs at least one field")
+	}
+	for _, name := range key {
+		if i := main.Index(name); i >= 0 && main[i].Type.Kind == mortise.List {
+			return fmt.Errorf("the key field %s is a list; a key is text, a number or a bool", name)
+		}
+	}
+	return nil
+}
