@@ -9,7 +9,7 @@ const (
 
 // name is one field name that a scanner knows.
 type name struct {
-	quoted []byte // as records spell it, quotes included; nil if it needs escapes
+	quoted []byte // as records spell it, with quotes and colon; nil if it needs escapes
 	text   []byte
 	slot   int32 // position in the wanted names; -1 for one that is skipped
 	next   int32 // the name that followed it last time; 0 for none
@@ -63,7 +63,7 @@ func (n *names) add(text []byte, slot int32) int32 {
 	id := int32(len(n.list))
 	known := name{text: text, slot: slot}
 	if plain(text) {
-		known.quoted = append(append([]byte{'"'}, text...), '"')
+		known.quoted = append(append([]byte{'"'}, text...), '"', ':')
 	}
 	n.list = append(n.list, known)
 	at := n.hash(text)

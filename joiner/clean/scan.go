@@ -103,20 +103,9 @@ func (s *scanner) name(i int, prev int32) (int32, int) {
 	data := s.data
 	id := s.names.list[prev].next
 	if q := s.names.list[id].quoted; id > 0 && len(data)-i >= len(q) && string(data[i:i+len(q)]) == string(q) {
-		i += len(q)
-	} else if id, i = s.lookUp(i, prev); i < 0 {
-		return 0, -1
+		return id, s.space(i + len(q))
 	}
-	if i < len(data) && data[i] <= ' ' {
-		i = s.space(i)
-	}
-	if i >= len(data) || data[i] != ':' {
-		return 0, s.fail(i, "expected : after a name")
-	}
-	if i++; i < len(data) && data[i] <= ' ' {
-		i = s.space(i)
-	}
-	return id, i
+	return s.lookUp(i, prev)
 }
 
 // lookUp finds the id of a name that is not the one expected after prev.
@@ -133,7 +122,10 @@ func (s *scanner) lookUp(i int, prev int32) (int32, int) {
 		s.key = appendUnescaped(s.key[:0], name)
 		name = s.key
 	}
-	return s.names.find(name, prev), end
+	if end = s.space(end); end >= len(s.data) || s.data[end] != ':' {
+		return 0, s.fail(end, "expected : after a name")
+	}
+	return s.names.find(name, prev), s.space(end + 1)
 }
 
 func (s *scanner) finish(i int, whole bool) bool {
@@ -148,6 +140,13 @@ func (s *scanner) finish(i int, whole bool) bool {
 }
 
 func (s *scanner) space(i int) int {
+	if i < len(s.data) && s.data[i] > ' ' {
+		return i
+	}
+	return s.skipSpace(i)
+}
+
+func (s *scanner) skipSpace(i int) int {
 	for i < len(s.data) {
 		switch s.data[i] {
 		case ' ', '\t', '\n', '\r':

@@ -16,6 +16,9 @@ const (
 	quotes = '"' * ones
 	slants = '\\' * ones
 	spaces = ' ' * ones
+	zeros  = '0' * ones
+	// aboveNine, added to a byte below 0x80, sets its high bit if it was above 9.
+	aboveNine = (0x7f - 9) * ones
 )
 
 // stops marks, by its lowest high bit, the first byte of w that ends a plain run
@@ -150,7 +153,15 @@ func (s *scanner) number(i int) (int, tokenKind) {
 	return i, kind
 }
 
+// digits passes over decimal digits.
 func digits(data []byte, i int) int {
+	for i+8 <= len(data) {
+		d := binary.LittleEndian.Uint64(data[i:]) ^ zeros // 0 to 9 where a digit was
+		if m := ((d &^ highs) + aboveNine | d) & highs; m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
+		i += 8
+	}
 	for i < len(data) && data[i]-'0' <= 9 {
 		i++
 	}
