@@ -47,6 +47,7 @@ type Error struct {
 	Len     int    // in runes; 0 when only the place is known
 	Message string // without the place
 	Name    string // the unknown function or field; empty for other faults
+	InArg   bool   // the fault is the expression's, not the call's
 }
 
 // Error formats the message with its column.
@@ -209,7 +210,7 @@ func (p part) fault(format string, args ...any) *Error {
 func (p part) compile(row mortise.Schema) (*expression.Program, error) {
 	program, err := expression.Compile(p.text, row)
 	if e, ok := err.(*expression.Error); ok {
-		return nil, &Error{Col: p.col + e.Col - 1, Len: e.Len, Message: e.Message, Name: e.Name}
+		return nil, &Error{Col: p.col + e.Col - 1, Len: e.Len, Message: e.Message, Name: e.Name, InArg: true}
 	}
 	return program, err
 }

@@ -1,0 +1,92 @@
+package spec
+
+import (
+	"strings"
+
+	mortise "github.com/mortise-dev/mortise"
+)
+
+func (l *loader) instance(n *node, main *sourceNode) {
+	i := &l.exp.Instance
+	i.Emit = n.get("emit").string("at_close")
+	i.Sample = Sample{Negatives: 1}
+	if s := n.get("sample"); s != nil {
+		l.sample(s, main)
+	}
+	if n.whole("select") {
+		l.selection(n.get("select"), main)
+	}
+}
+
+func (l *loader) sample(n *node, main *sourceNode) {
+	s := &l.exp.Instance.Sample
+	if rate := n.get("negatives"); rate != nil {
+		if s.Negatives = rate.float(1); !(s.Negatives > 0 && s.Negatives <= 1) {
+			l.fail(rate.at, BadValue, "negatives is %s; it must be above 0 and at most 1", rate.quoted()).Help = "it is the share of negatives that is kept"
+		}
+	}
+	by := n.get("by")
+	if s.By = by.string(""); by == nil || main == nil || !main.whole {
+		return
+	}
+	if t, ok := l.declared(by, main.source.Fields, "the main source `"+main.source.Name+"`"); ok && !isScalar(t) {
+		l.fail(by.at, TypeMismatch, "sample by `%s`, which is a list; it is text, a number or a bool", by.text)
+	}
+}
+
+// A selectable is what select may name.
+type selectable struct {
+	name string
+	typ  mortise.Type
+}
+
+// selection resolves the columns. What depends on a faulty part is left out
+// without a word: that part has its own report.
+func (l *loader) selection(n *node, main *sourceNode) {
+	known, whole := l.selectables(main)
+	taken := map[string]string{}
+	for _, name := range l.columnNames() {
+		taken[name] = "a column that every instance has"
+	}
+	for _, item := range n.texts() {
+		from := strings.TrimSpace(item.text)
+		t, ok := known[from]
+		if !ok {
+			if whole {
+				l.fail(item.at, UndeclaredField, "there is no main field, feature or dimension field `%s`", from).Help = didYouMean(from, names(known))
+			}
+			continue
+		}
+		column := Column{Name: strings.ReplaceAll(from, ".", "_"), From: from, Type: t}
+		if by, clash := taken[column.Name]; clash {
+			d := l.fail(item.at, NameClash, "the column `%s` is already %s", column.Name, by)
+			if strings.HasPrefix(by, "a column") {
+				d.Help = "derive it under another name, and select that"
+			}
+			continue
+		}
+		taken[column.Name] = "selected"
+		l.exp.Instance.Select = append(l.exp.Instance.Select, column)
+	}
+}
+
+// selectables are all that select can name. They are whole when no part of the
+// file that declares some is faulty.
+func (l *loader) selectables(main *sourceNode) (map[string]mortise.Type, bool) {
+	known := map[string]mortise.Type{}
+	if main == nil || !main.whole || l.faultyParts {
+		return known, false
+	}
+	for _, f := range main.source.Row() {
+		known[f.Name] = f.Type
+	}
+	for _, f := range l.exp.Features {
+		known[f.Name] = f.Type
+	}
+	for _, d := range l.exp.Dimensions {
+		for _, c := range d.Columns() {
+			known[d.Name+"."+c.Name] = c.Type
+		}
+	}
+	return known, true
+}

@@ -1,0 +1,194 @@
+package spec
+
+import (
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	mortise "github.com/mortise-dev/mortise"
+)
+
+const (
+	defaultOutOfOrderness = 30 * time.Second
+	defaultIdleAfter      = time.Minute
+)
+
+// sourceNode is what later stages need to know of a source.
+type sourceNode struct {
+	at     place // of its name
+	source *Source
+	used   bool
+	whole  bool // every field and derived field compiled: its row is complete
+}
+
+func (l *loader) buildSources(n *node) {
+	l.sources = map[string]*sourceNode{}
+	if n == nil {
+		return
+	}
+	if len(n.entries) == 0 {
+		l.fail(n.at, MissingKey, "sources is empty; a join needs a main source and a label source")
+	}
+	l.exp.Sources = make([]Source, 0, len(n.entries)) // sourceNode points into it
+	for i := range n.entries {
+		e := &n.entries[i]
+		if checkName(sourceName, e.key) != "" {
+			continue
+		}
+		info := &sourceNode{at: e.at}
+		l.exp.Sources = append(l.exp.Sources, l.source(e.key, e.value, info))
+		info.source = &l.exp.Sources[len(l.exp.Sources)-1]
+		l.sources[e.key] = info
+	}
+}
+
+func (l *loader) source(name string, n *node, info *sourceNode) Source {
+	if n.kind != mapNode || n.bad {
+		return Source{Name: name}
+	}
+	s := Source{
+		Name:           name,
+		Topic:          n.get("topic").string(""),
+		Format:         n.get("format").string("json"),
+		OutOfOrderness: n.get("out_of_orderness").duration(defaultOutOfOrderness),
+		IdleAfter:      n.get("idle_after").duration(defaultIdleAfter),
+	}
+	if f := n.get("format"); s.Format != "json" {
+		l.fail(f.at, NotBuilt, "%s sources are checked, but this version cannot read them yet", s.Format).Help = "use format: json"
+	}
+	s.Fields, info.whole = l.fields(n.get("fields"), true)
+	if info.whole {
+		l.eventTime(n.get("event_time"), &s)
+		s.Where = l.condition(n.get("where"), s.Fields, "where")
+		info.whole = l.derive(n.get("derive"), &s)
+	}
+	l.clean(n.get("clean"), &s)
+	return s
+}
+
+// fields reads a schema. It is whole when every field is good.
+func (l *loader) fields(n *node, needOne bool) (mortise.Schema, bool) {
+	if n == nil || n.kind != mapNode {
+		return nil, false
+	}
+	if len(n.entries) == 0 && needOne {
+		l.fail(n.at, MissingKey, "fields is empty; declare at least the event time and the key")
+		return nil, false
+	}
+	var out mortise.Schema
+	whole := true
+	for i := range n.entries {
+		e := &n.entries[i]
+		t, ok := l.fieldType(e.value)
+		if whole = whole && ok; ok {
+			out = append(out, mortise.Field{Name: e.key, Type: t})
+		}
+	}
+	return out, whole
+}
+
+// fieldType reads `int?`, or `[int]`, which YAML makes a list of.
+func (l *loader) fieldType(n *node) (mortise.Type, bool) {
+	if n.bad || n.unset || !n.allGood() {
+		return mortise.Type{}, false
+	}
+	text := n.text
+	if n.kind == listNode {
+		if len(n.items) != 1 {
+			l.fail(n.at, BadType, "the type of a list is written [int], with one type in it")
+			return mortise.Type{}, false
+		}
+		text = "[" + n.items[0].text + "]"
+	}
+	t, err := mortise.ParseType(text)
+	if err != nil {
+		l.fail(n.at, BadType, "%s", err)
+		return mortise.Type{}, false
+	}
+	return t, true
+}
+
+// timeKinds are the field types that each unit can be read from.
+var timeKinds = map[bool]struct {
+	kinds []mortise.Kind
+	says  string
+}{
+	false: {[]mortise.Kind{mortise.Int, mortise.Float, mortise.Timestamp}, "int, float or timestamp"},
+	true:  {[]mortise.Kind{mortise.String, mortise.Timestamp}, "string or timestamp"},
+}
+
+func (l *loader) eventTime(n *node, s *Source) {
+	s.TimeUnit = n.get("unit").string("ms")
+	f := n.get("field")
+	if f == nil {
+		return
+	}
+	s.TimeField = f.text
+	t, ok := l.declared(f, s.Fields, "the source `"+s.Name+"`")
+	if !ok || n.has("unit") && n.get("unit") == nil {
+		return
+	}
+	fit := timeKinds[s.TimeUnit == "rfc3339"]
+	for _, k := range fit.kinds {
+		if t.Kind == k {
+			if t.Nullable {
+				l.fail(f.at, TypeMismatch, "the event time field `%s` is %s; every event has a time", f.text, t).Help = "declare it " + t.Kind.String()
+			}
+			return
+		}
+	}
+	l.fail(f.at, TypeMismatch, "the event time field `%s` is %s; the unit %s is read from %s", f.text, t, s.TimeUnit, fit.says)
+}
+
+// declared looks a field up and reports when it is not there.
+func (l *loader) declared(n *node, in mortise.Schema, where string) (mortise.Type, bool) {
+	i := in.Index(n.text)
+	if i < 0 {
+		l.fail(n.at, UndeclaredField, "%s has no field `%s`", where, n.text).Help = didYouMean(n.text, in.Names())
+		return mortise.Type{}, false
+	}
+	return in[i].Type, true
+}
+
+// derive compiles the derived fields, all over the declared ones.
+func (l *loader) derive(n *node, s *Source) bool {
+	if n == nil {
+		return true
+	}
+	whole := true
+	for i := range n.entries {
+		e := &n.entries[i]
+		if e.value.bad || e.value.unset {
+			whole = false
+			continue
+		}
+		if s.Fields.Index(e.key) >= 0 {
+			l.fail(e.at, NameClash, "`%s` is already a declared field of the source `%s`", e.key, s.Name).Help = "give the derived field another name"
+			whole = false
+			continue
+		}
+		p := l.compile(e.value, s.Fields)
+		if p == nil {
+			whole = false
+			continue
+		}
+		s.Derive = append(s.Derive, Derived{e.key, p})
+	}
+	return whole
+}
+
+func (l *loader) clean(n *node, s *Source) {
+	if n == nil {
+		return
+	}
+	s.Clean = n.text
+	if !contains(l.opts.CleanFuncs, n.text) {
+		d := l.fail(n.at, UnknownFunction, "no clean function `%s` is registered in this program", n.text)
+		if d.Help = didYouMean(n.text, l.opts.CleanFuncs); d.Help == "" {
+			d.Help = "register it in a program of your own; see examples/"
+		}
+	}
+}
+
+func runes(s string) int { return utf8.RuneCountInString(s) }
+func itoa(n int) string  { return strconv.Itoa(n) }

@@ -1,0 +1,97 @@
+package spec
+
+import "github.com/mortise-dev/mortise/dimjoin"
+
+// The keys of what lies at the pipeline's ends: brokers, stores, outputs.
+
+var kafkaBlock = &block{"kafka", "How brokers are reached, under the usual names.", []key{
+	{name: "seed_brokers", shape: orList(text), doc: "Brokers to ask first, as host:port."},
+	{name: "tls", shape: of(tlsBlock), doc: "Encryption."},
+	{name: "sasl", shape: of(saslBlock), doc: "Authentication."},
+	{name: "rack_id", shape: text, doc: "This client's rack, to read from near replicas."},
+	{name: "instance_id", shape: text, doc: "A static group member's name, which avoids rebalances on restart."},
+	{name: "consumer_group", shape: text, doc: "The consumer group. The default is mortise- and the experiment's name."},
+	{name: "start_offset", shape: enum("earliest", "latest"), def: "earliest", doc: "Where to start where the group has committed nothing."},
+	{name: "fetch_max_bytes", shape: size, def: "50MiB", doc: "The most that one fetch brings."},
+}}
+
+var tlsBlock = &block{"tls", "Encryption of the connection to the brokers.", []key{
+	{name: "enabled", shape: boolean, def: "false", doc: "Whether to use TLS."},
+	{name: "root_cas_file", shape: text, doc: "A PEM file of the certificate authorities to trust. The default is the system's."},
+	{name: "cert_file", shape: text, doc: "A PEM file of the client's certificate; needs key_file."},
+	{name: "key_file", shape: text, doc: "A PEM file of the client's key; needs cert_file."},
+	{name: "skip_cert_verify", shape: boolean, def: "false", doc: "Trust any certificate. For tests."},
+}}
+
+var saslBlock = &block{"sasl", "Authentication to the brokers.", []key{
+	{name: "mechanism", shape: enum("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"), required: true, doc: "How to authenticate."},
+	{name: "username", shape: text, doc: "The user, for PLAIN and SCRAM."},
+	{name: "password", shape: text, secret: true, doc: "The password, for PLAIN and SCRAM; best written as ${NAME}."},
+	{name: "token", shape: text, secret: true, doc: "The token, for OAUTHBEARER; best written as ${NAME}."},
+}}
+
+var dimensionBlock = &block{"a dimension", "A table of key to row that an instance looks up.", []key{
+	{name: "key", shape: orList(field), required: true, doc: "The main field or fields that make the key."},
+	{name: "store", shape: of(storeBlock), required: true, doc: "Where the rows are: one of its keys."},
+	{name: "as_of", shape: enum(dimjoin.AsOfArrival, dimjoin.AsOfEmission, dimjoin.AsOfEventTime), def: dimjoin.AsOfArrival, doc: "Which version is read: as the impression comes in, as the instance goes out, or as valid at the event time."},
+	{name: "fields", shape: dict(identifier, fieldType), required: true, doc: "The fields of the rows and their types."},
+	{name: "missing", shape: enum(dimjoin.MissingNull, dimjoin.MissingDefault, dimjoin.MissingDeadLetter, dimjoin.MissingWait), def: dimjoin.MissingNull, doc: "What becomes of an impression whose key has no row: its fields are null, or zero values; it goes to dead letters; or it waits for the row."},
+}}
+
+// storeBlock is filled in below: a store of kind ab contains stores.
+var storeBlock = &block{name: "store", doc: "Where a dimension's rows are: exactly one key."}
+
+func init() {
+	storeBlock.keys = []key{
+		{name: "file", shape: of(&block{"file", "A file of rows.", []key{
+			{name: "path", shape: text, required: true, doc: "A CSV, JSON-lines or Parquet file."},
+		}}), doc: "A file that is read into memory."},
+		{name: "pebble", shape: of(&block{"pebble", "An embedded table.", []key{
+			{name: "path", shape: text, required: true, doc: "The table's directory, as `mortise load` fills it."},
+		}}), doc: "An embedded table on disk."},
+		{name: "redis", shape: of(&block{"redis", "A Redis server or cluster.", []key{
+			{name: "addrs", shape: orList(text), required: true, doc: "Servers as host:port; several make a cluster."},
+		}}), doc: "Redis hashes."},
+		{name: "sql", shape: of(&block{"sql", "A table of a relational database.", []key{
+			{name: "driver", shape: text, required: true, doc: "The database driver, such as postgres or mysql."},
+			{name: "dsn", shape: text, required: true, secret: true, doc: "The connection string; best written as ${NAME}."},
+			{name: "table", shape: text, required: true, doc: "The table."},
+		}}), doc: "A table of a relational database."},
+		{name: "hbase", shape: of(&block{"hbase", "An HBase table.", []key{
+			{name: "zk", shape: text, required: true, doc: "The ZooKeeper quorum."},
+			{name: "table", shape: text, required: true, doc: "The table."},
+		}}), doc: "An HBase table."},
+		{name: "ab", shape: of(&block{"ab", "Two stores that are compared.", []key{
+			{name: "a", shape: of(storeBlock), required: true, doc: "The store that is used."},
+			{name: "b", shape: of(storeBlock), required: true, doc: "The store that is tried beside it."},
+		}}), doc: "Two stores side by side, to compare them."},
+	}
+}
+
+var outputBlock = &block{"output", "Where instances and dead letters go. At least one of topic and parquet.", []key{
+	{name: "topic", shape: of(outputTopicBlock), doc: "Instances as records of a Kafka topic."},
+	{name: "parquet", shape: of(parquetBlock), doc: "Instances as a Parquet dataset."},
+	{name: "dead_letters", shape: of(deadLettersBlock), doc: "Where records go that cannot be used. The default is the topic dead-letters. and the experiment's name."},
+	{name: "delivery", shape: enum("exactly_once", "at_least_once"), def: "exactly_once", doc: "Commit outputs and offsets in one transaction, or outputs first and offsets later."},
+}}
+
+var outputTopicBlock = &block{"topic", "Instances as records.", []key{
+	{name: "name", shape: topic, required: true, doc: "The topic."},
+	{name: "format", shape: enum("json", "avro", "protobuf", "tfexample"), def: "json", doc: "How an instance is encoded."},
+}}
+
+var parquetBlock = &block{"parquet", "Instances as a Parquet dataset.", []key{
+	{name: "path", shape: text, required: true, doc: "The dataset's directory."},
+	{name: "roll", shape: of(rollBlock), doc: "When a new file is begun."},
+	{name: "partition", shape: list(enum("dt", "hour")), def: "[dt, hour]", doc: "The folders that files lie in, by event time in UTC."},
+}}
+
+var rollBlock = &block{"roll", "When a new file is begun: at whichever comes first.", []key{
+	{name: "size", shape: size, def: "128MB", doc: "At this size."},
+	{name: "every", shape: someSpan, def: "10m", doc: "After this long."},
+}}
+
+var deadLettersBlock = &block{"dead_letters", "Where records go that cannot be used: a topic or a file.", []key{
+	{name: "topic", shape: topic, doc: "A topic."},
+	{name: "file", shape: text, doc: "A file of JSON lines."},
+}}
