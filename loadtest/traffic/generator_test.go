@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 )
 
@@ -348,7 +349,7 @@ func TestNextDoesNotAllocate(t *testing.T) {
 func TestValidateNamesEveryFault(t *testing.T) {
 	_, err := New(Options{Rate: -1, CTR: 2, JunkShare: math.NaN(), Items: -5, Positions: 31})
 	for _, want := range []string{"rate", "ctr", "junk share", "items", "positions"} {
-		if err == nil || !bytes.Contains([]byte(err.Error()), []byte("traffic: "+want+" is")) {
+		if err == nil || !strings.Contains(err.Error(), "traffic: "+want+" is") {
 			t.Errorf("error %v does not name %s", err, want)
 		}
 	}

@@ -23,8 +23,8 @@ const unshown = kind(NumStreams)
 // and siblings share cache lines.
 type heap []entry
 
-func (a *entry) before(b *entry) bool {
-	return a.dueMS < b.dueMS || a.dueMS == b.dueMS && a.order < b.order
+func (e *entry) before(other *entry) bool {
+	return e.dueMS < other.dueMS || e.dueMS == other.dueMS && e.order < other.order
 }
 
 func (h *heap) push(e *entry) {
