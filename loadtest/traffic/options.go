@@ -100,7 +100,7 @@ func Hostile() Options {
 // EnsureDefaults fills in zero fields.
 func (o *Options) EnsureDefaults() {
 	setDefault(&o.Rate, 20)
-	if o.DurationMS > 0 && o.Impressions == 0 {
+	if o.DurationMS > 0 {
 		o.Impressions = max(1, int64(float64(o.DurationMS)*o.Rate/1000))
 	}
 	setDefault(&o.Impressions, 100_000)
