@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	mortise "github.com/mortise-dev/mortise"
@@ -42,6 +43,11 @@ type Header struct {
 	Value []byte
 }
 
+// ErrRebalanced says that the group gave this worker's partitions out anew.
+// What was produced since the last commit is aborted, and the offsets were not
+// committed: the worker calls Assignment and begins again from what it returns.
+var ErrRebalanced = errors.New("the consumer group rebalanced")
+
 // Transport is a worker's two Kafka ends: what it reads, what it writes, and
 // the commit that joins them. One goroutine uses it. Errors that retrying can
 // mend are retried inside; what comes out stops the worker.
@@ -51,7 +57,9 @@ type Transport interface {
 	// for each. It is called once before the first Poll and again whenever Poll
 	// returns ErrRebalanced.
 	Assignment(ctx context.Context) (map[TopicPartition]CommittedOffset, error)
-	// Start sets where reading begins for each owned partition.
+	// Start sets where reading begins for each owned partition; OffsetEarliest
+	// and OffsetLatest stand for offsets too. The first Poll after it reports
+	// every partition, with records or without.
 	Start(offsets map[TopicPartition]int64) error
 	// Poll waits at most wait for records and returns what came, maybe nothing.
 	Poll(ctx context.Context, maxRecords int, wait time.Duration) ([]Fetched, error)

@@ -50,7 +50,7 @@ func (t *Task) close(e *Entry, late bool) error {
 			return err
 		}
 	}
-	if _, err := t.gather(e, sound); err != nil {
+	if _, err := t.gather(e, sound, true); err != nil {
 		return err
 	}
 	if t.silent {
@@ -152,8 +152,9 @@ func (t *Task) dedup(e *Entry, sound uint32) (uint32, error) {
 }
 
 // gather offers every label of the open impression to the program, and returns
-// the windows, a bit each, in which some label of an experiment of accept counts.
-func (t *Task) gather(e *Entry, accept uint32) (windows uint64, err error) {
+// the windows, a bit each, in which some label of an experiment of accept
+// counts. Only a final row attaches: a provisional one may turn out a duplicate's.
+func (t *Task) gather(e *Entry, accept uint32, final bool) (windows uint64, err error) {
 	s := &t.scratch
 	s.found, s.values = s.found[:0], s.values[:0]
 	for c := range t.classes {
@@ -168,7 +169,7 @@ func (t *Task) gather(e *Entry, accept uint32) (windows uint64, err error) {
 	}
 	for i := range s.found {
 		f := &s.found[i]
-		hit, err := t.offer(e, f, accept)
+		hit, err := t.offer(e, f, accept, final)
 		if err != nil {
 			return 0, err
 		}
@@ -202,7 +203,7 @@ func (t *Task) probe(class int, timeMS int64) error {
 }
 
 // offer shows one candidate to every window it fits and keeps its account.
-func (t *Task) offer(e *Entry, f *candidate, accept uint32) (windows uint64, err error) {
+func (t *Task) offer(e *Entry, f *candidate, accept uint32, final bool) (windows uint64, err error) {
 	s := &t.scratch
 	owner := t.labels.node(t.labels.node(f.id).owner &^ behindBit)
 	l := &s.label
@@ -214,7 +215,7 @@ func (t *Task) offer(e *Entry, f *candidate, accept uint32) (windows uint64, err
 		}
 		counts, broken, why := t.prog.Match(w, l, accept&owner.accept)
 		if broken &^= owner.attached; broken != 0 {
-			if err := t.refuseLabel(l, owner, f, broken, why); err != nil {
+			if err := t.refuseLabel(e, l, owner, f, broken, why); err != nil {
 				return 0, err
 			}
 		}
@@ -224,10 +225,10 @@ func (t *Task) offer(e *Entry, f *candidate, accept uint32) (windows uint64, err
 		if def.WithinMS > 0 {
 			windows |= 1 << w
 		}
-		if fresh := counts &^ owner.attached; fresh != 0 {
+		if fresh := counts &^ owner.attached; fresh != 0 && final {
 			owner.attached |= fresh
 			t.eachBit(fresh, func(g *mortise.Ledger) { g.Labels.Pending--; g.Labels.Attached++ })
-			if err := t.markLabel(markAttached, owner, f, fresh); err != nil {
+			if err := t.markLabel(markAttached, e, owner, f, fresh); err != nil {
 				return 0, err
 			}
 		}
@@ -237,41 +238,52 @@ func (t *Task) offer(e *Entry, f *candidate, accept uint32) (windows uint64, err
 }
 
 // refuseLabel takes a label from the experiments whose expressions fail on it.
-func (t *Task) refuseLabel(l *Entry, owner *labelNode, f *candidate, broken uint32, why *mortise.RecordError) error {
+func (t *Task) refuseLabel(e, l *Entry, owner *labelNode, f *candidate, broken uint32, why *mortise.RecordError) error {
 	owner.accept &^= broken
 	t.eachBit(broken, func(g *mortise.Ledger) { g.Labels.Pending--; g.Labels.Dropped[why.Reason]++ })
 	t.trace(Trace{Fate: Dropped, Reason: why.Reason, Mask: broken, Event: l})
-	if err := t.markLabel(markRefused, owner, f, broken); err != nil || t.silent {
+	if err := t.markLabel(markRefused, e, owner, f, broken); err != nil || t.silent {
 		return err
 	}
 	return t.prog.Reject(l, broken, why)
 }
 
-// appendKeys writes a label's keys as one: the only one as it is, several each
-// behind its length.
+// appendKeys writes a label's keys as one: the only one as it is; several each
+// behind its length plus one, 0 where the label has no such key.
 func appendKeys(dst []byte, keys [][]byte) []byte {
 	if len(keys) == 1 {
 		return append(dst, keys[0]...)
 	}
 	for _, k := range keys {
-		dst = append(binary.AppendUvarint(dst, uint64(len(k))), k...)
+		if k == nil {
+			dst = append(dst, 0)
+			continue
+		}
+		dst = append(binary.AppendUvarint(dst, uint64(len(k))+1), k...)
 	}
 	return dst
 }
 
-// keyAt returns the i-th of n keys that appendKeys wrote.
+// keyAt returns the i-th of n keys that appendKeys wrote, nil where there is
+// none; false when keys is not what it wrote.
 func keyAt(keys []byte, i, n int) ([]byte, bool) {
 	if n == 1 {
 		return keys, true
 	}
 	for ; ; i-- {
 		size, w := binary.Uvarint(keys)
-		if w <= 0 || size > uint64(len(keys)-w) {
+		if w <= 0 || size > uint64(len(keys)-w)+1 {
 			return nil, false
 		}
-		if keys = keys[w:]; i == 0 {
-			return keys[:size], true
+		keys = keys[w:]
+		if i == 0 {
+			if size == 0 {
+				return nil, true
+			}
+			return keys[:size-1], true
 		}
-		keys = keys[size:]
+		if size > 0 {
+			keys = keys[size-1:]
+		}
 	}
 }

@@ -211,7 +211,7 @@ func (t *Task) provisional(e *Entry, p *pendingEntry, arrival bool) error {
 	if sound == 0 {
 		return nil // it is refused when it closes
 	}
-	windows, err := t.gather(e, sound)
+	windows, err := t.gather(e, sound, false)
 	if err != nil {
 		return err
 	}

@@ -182,11 +182,7 @@ func (ix *labelIndex) expire(timeMS int64, settle func(id uint32, n *labelNode) 
 	for _, file := range over {
 		b := ix.buckets[file]
 		for i, c := range b.chunks {
-			used := chunkNodes
-			if i == len(b.chunks)-1 {
-				used = b.used
-			}
-			for k := 0; k < used; k++ {
+			for k := range b.usedOf(i) {
 				id := c*chunkNodes + uint32(k)
 				n := ix.node(id)
 				if n.owner&^behindBit == id {
@@ -201,6 +197,28 @@ func (ix *labelIndex) expire(timeMS int64, settle func(id uint32, n *labelNode) 
 		delete(ix.buckets, file)
 	}
 	return nil
+}
+
+// usedOf returns how many nodes of the bucket's i-th chunk are taken.
+func (b *labelBucket) usedOf(i int) int {
+	if i == len(b.chunks)-1 {
+		return b.used
+	}
+	return chunkNodes
+}
+
+// each calls fn for every label's owner node, in no particular order.
+func (ix *labelIndex) each(fn func(n *labelNode)) {
+	for _, b := range ix.buckets {
+		for i, c := range b.chunks {
+			for k := range b.usedOf(i) {
+				id := c*chunkNodes + uint32(k)
+				if n := ix.node(id); n.owner&^behindBit == id {
+					fn(n)
+				}
+			}
+		}
+	}
 }
 
 func (ix *labelIndex) unlink(id uint32, n *labelNode) {

@@ -25,12 +25,15 @@ func (t *Task) markKept(e *Entry, h keyHash) error {
 	return err
 }
 
-func (t *Task) markLabel(kind uint16, owner *labelNode, f *candidate, mask uint32) error {
+// markLabel notes what impression e did to a label. The mark is kept as long as
+// the label (its time), and makes a rebuild reach back to e (its offset), which
+// must be read again for the label's account to come out the same.
+func (t *Task) markLabel(kind uint16, e *Entry, owner *labelNode, f *candidate, mask uint32) error {
 	ref := t.labels.ref(owner.owner &^ behindBit)
 	b := binary.LittleEndian.AppendUint64(t.scratch.mark[:0], owner.hash)
 	b = binary.LittleEndian.AppendUint32(b, ref.File)
 	b = binary.LittleEndian.AppendUint32(b, ref.Off)
-	_, err := t.marks.Append(&Entry{TimeMS: f.timeMS, Partition: f.partition, Offset: f.offset, Source: f.source, Flags: kind, Accept: mask, Key: b})
+	_, err := t.marks.Append(&Entry{TimeMS: f.timeMS, Partition: e.Partition, Offset: e.Offset, Source: e.Source, Flags: kind, Accept: mask, Key: b})
 	return err
 }
 

@@ -1,11 +1,11 @@
 package joiner
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 
 	mortise "github.com/mortise-dev/mortise"
@@ -75,6 +75,11 @@ func ParseSnapshot(b []byte) (*Snapshot, error) {
 	return s, nil
 }
 
+// Equal reports whether both say the same; a nil one equals nothing.
+func (s *Snapshot) Equal(o *Snapshot) bool {
+	return s != nil && o != nil && bytes.Equal(s.Append(nil), o.Append(nil))
+}
+
 const metadataPrefix = "mortise1:"
 
 // Metadata renders the snapshot as text for a committed offset.
@@ -139,23 +144,31 @@ func (r *varints) signed() int64 {
 	return v
 }
 
-// count reads a length that the rest of the input can hold.
-func (r *varints) count() int {
+func (r *varints) unsigned() uint64 {
 	v, n := binary.Uvarint(r.b)
-	if n <= 0 || v > uint64(len(r.b)) {
+	if n <= 0 {
 		r.bad, r.b = true, nil
 		return 0
 	}
 	r.b = r.b[n:]
+	return v
+}
+
+// count reads a length that the rest of the input can hold.
+func (r *varints) count() int {
+	v := r.unsigned()
+	if v > uint64(len(r.b)) {
+		r.bad, r.b = true, nil
+		return 0
+	}
 	return int(v)
 }
 
 func (r *varints) ledger() (l mortise.Ledger) {
 	all := counters(&l)
 	for n := r.count(); n > 0; n-- {
-		i := r.count()
-		v := r.signed()
-		if i >= len(all) {
+		i, v := r.unsigned(), r.signed()
+		if i >= uint64(len(all)) {
 			r.bad = true
 			return l
 		}
@@ -226,6 +239,9 @@ func (t *Task) restoreLabels() error {
 			if !ok {
 				return fmt.Errorf("keys of a label at offset %d: %w", e.Offset, ErrCorrupt)
 			}
+			if key == nil {
+				continue
+			}
 			id := t.labels.add(hashLabel(key, int(e.Source), set), e.TimeMS, t.opts.BucketMS, ref, owner, e.Accept, behind)
 			if owner == noNode {
 				owner = id
@@ -255,40 +271,5 @@ func (t *Task) restorePending() error {
 	if err != nil {
 		return fmt.Errorf("reading back pending impressions: %w", err)
 	}
-	return nil
-}
-
-// BeginRebuild makes the task take events in for the sake of its state alone:
-// nothing is emitted, rejected or counted, for their fate is committed already.
-func (t *Task) BeginRebuild() { t.silent = true }
-
-// FinishRebuild closes, silently, what had been closed where at stands, takes
-// over at's clock and account, and goes live.
-func (t *Task) FinishRebuild(at *Snapshot) error {
-	e := &t.scratch.out
-	for at.Cursor.TimeMS > NoTimeMS {
-		ok, err := t.impressions.Next(min(at.Cursor.TimeMS, math.MaxInt64-1)+1, e)
-		if err != nil {
-			return err
-		}
-		if !ok || !e.Position().Less(at.Cursor) {
-			break
-		}
-		if err := t.close(e, false); err != nil {
-			return err
-		}
-	}
-	if t.cursor.Less(at.Cursor) {
-		t.cursor = at.Cursor
-	}
-	if err := t.impressions.Seek(t.cursor); err != nil {
-		return err
-	}
-	if err := t.tidy(0); err != nil {
-		return err
-	}
-	t.silent = false
-	t.watermarkMS, t.maxMainMS = max(t.watermarkMS, at.WatermarkMS), max(t.maxMainMS, at.MaxMainMS)
-	copy(t.ledgers, at.Ledgers)
 	return nil
 }

@@ -174,6 +174,9 @@ func (t *Task) addLabel(e *Entry, keys [][]byte) error {
 	}
 	owner := noNode
 	for i, key := range keys {
+		if key == nil {
+			continue // it has no such key
+		}
 		hash := hashLabel(key, int(e.Source), sets[i])
 		id := t.labels.add(hash, e.TimeMS, t.opts.BucketMS, ref, owner, e.Accept, behind)
 		if owner == noNode {
@@ -240,6 +243,14 @@ func (t *Task) closeBefore(beforeMS int64, limit int) (done bool, err error) {
 	return false, t.tidy(0)
 }
 
+// marksDelays is how many delays back the marks of kept impressions reach, and
+// with them a rebuild from nothing. One would do to know what is a duplicate of
+// what, were it certain that the first record of a key read again had been
+// kept. It is not when an earlier one stood for it, so one delay more is read.
+// What remains: a key that has repeated in steps shorter than the delay, since
+// before that, with all local state lost.
+const marksDelays = 2
+
 // tidy drops the state that no open impression can need any more. forceMS, when
 // not 0, settles all labels before that time at once.
 func (t *Task) tidy(forceMS int64) error {
@@ -248,8 +259,10 @@ func (t *Task) tidy(forceMS int64) error {
 		return nil
 	}
 	t.tidiedMS = bucket
-	labelsMS := max(t.cursor.TimeMS-t.beforeMS-t.opts.LateGraceMS, forceMS)
-	if err := t.impressions.DropBefore(t.cursor.TimeMS); err != nil {
+	// Counted from the bucket's start, so that what is dropped depends on the
+	// cursor alone, not on when this was called.
+	labelsMS := max(bucket-t.beforeMS-t.opts.LateGraceMS, forceMS)
+	if err := t.impressions.DropBefore(bucket); err != nil {
 		return err
 	}
 	if err := t.labels.expire(labelsMS, t.settle); err != nil {
@@ -258,8 +271,8 @@ func (t *Task) tidy(forceMS int64) error {
 	if err := t.labelLog.DropBefore(labelsMS); err != nil {
 		return err
 	}
-	t.seen.dropBefore(t.cursor.TimeMS - t.opts.DelayMS)
-	return t.marks.DropBefore(t.cursor.TimeMS - max(t.opts.DelayMS, t.beforeMS+t.opts.LateGraceMS))
+	t.seen.dropBefore(bucket - t.opts.DelayMS)
+	return t.marks.DropBefore(bucket - max(marksDelays*t.opts.DelayMS, t.beforeMS+t.opts.LateGraceMS))
 }
 
 // settle takes a label whose time is over off the account.

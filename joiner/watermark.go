@@ -15,6 +15,7 @@ const NoTimeMS = math.MinInt64
 // not close at once. Time comes in as an argument; nothing here reads a clock.
 type Watermarks struct {
 	inputs  []input
+	startMS int64 // where it stood when it was made; wall time goes on from there when nothing comes
 	current int64 // never goes back
 }
 
@@ -29,7 +30,7 @@ type input struct {
 
 // NewWatermarks returns Watermarks without inputs, which never go back before startMS
 // (NoTimeMS when new, the checkpointed watermark when resumed).
-func NewWatermarks(startMS int64) *Watermarks { return &Watermarks{current: startMS} }
+func NewWatermarks(startMS int64) *Watermarks { return &Watermarks{startMS: startMS, current: startMS} }
 
 // AddInput adds one partition and returns its index. nowMS is wall time.
 func (w *Watermarks) AddInput(outOfOrdernessMS, idleAfterMS, nowMS int64) int {
@@ -46,11 +47,11 @@ func (w *Watermarks) Observe(i int, timeMS, nowMS int64) {
 	}
 }
 
-// SetCaughtUp says whether input i has been read to its end, as last known. A
-// partition that falls behind is heard from by that alone.
+// SetCaughtUp says whether input i has been read to its end, as last known.
+// Silence counts from when it was: one that lags merely has not been read.
 func (w *Watermarks) SetCaughtUp(i int, caughtUp bool, nowMS int64) {
 	in := &w.inputs[i]
-	if !caughtUp {
+	if !caughtUp || !in.caughtUp {
 		in.lastWallMS = nowMS
 	}
 	in.caughtUp = caughtUp
@@ -112,14 +113,14 @@ func (w *Watermarks) Current() int64 { return w.current }
 // rest is the owner's decision, for only it knows that the end is the end.
 func (w *Watermarks) Advance(nowMS int64) int64 {
 	least, active := int64(math.MaxInt64), false
-	furthest, lastWallMS := int64(NoTimeMS), int64(NoTimeMS)
+	furthest, lastWallMS := w.startMS, int64(NoTimeMS)
 	live := false
 	for i := range w.inputs {
 		in := &w.inputs[i]
 		if in.maxMS != NoTimeMS {
 			furthest = max(furthest, in.maxMS-in.slackMS)
-			lastWallMS = max(lastWallMS, in.lastWallMS)
 		}
+		lastWallMS = max(lastWallMS, in.lastWallMS)
 		if in.ended {
 			continue
 		}
@@ -133,8 +134,13 @@ func (w *Watermarks) Advance(nowMS int64) int64 {
 	switch {
 	case active:
 		w.current = max(w.current, least)
-	case live && furthest != NoTimeMS && lastWallMS != NoTimeMS:
+	case live && furthest != NoTimeMS:
 		w.current = max(w.current, furthest+max(nowMS-lastWallMS, 0))
 	}
 	return w.current
+}
+
+// Restart makes the watermark stand at ms, as after a rebuild.
+func (w *Watermarks) Restart(ms int64) {
+	w.startMS, w.current = max(w.startMS, ms), max(w.current, ms)
 }

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mortise-dev/mortise/experiments"
+)
+
+func newExplain(c *console) *cobra.Command {
+	var f loadFlags
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "explain FILE…", Short: "Show the plan: stages, what is shared, keys, state, columns", Args: atLeast(1, "an experiment file"),
+		Long: `Show what run would do with the files: which experiments share a pipeline (one
+read, one state, one close), which do not and why, what is held for how long,
+and the columns of each instance.`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			plan, err := c.mustLoad(&f, args)
+			if err != nil {
+				return err
+			}
+			described := plan.Describe()
+			if asJSON {
+				return c.printJSON(described)
+			}
+			c.explain(described)
+			return nil
+		},
+	}
+	f.register(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func (c *console) explain(plan experiments.PlanDescription) {
+	for i, p := range plan.Pipelines {
+		if i > 0 {
+			fmt.Fprintln(c.out)
+		}
+		c.explainPipeline(i+1, len(plan.Pipelines), &p)
+	}
+}
+
+func (c *console) explainPipeline(n, of int, p *experiments.PipelineDescription) {
+	fmt.Fprintf(c.out, "pipeline %d of %d: %s\n", n, of, strings.Join(p.Experiments, ", "))
+	if len(p.Experiments) > 1 {
+		fmt.Fprintf(c.out, "  shared by %d experiments: one read, one state, one close\n", len(p.Experiments))
+	}
+	for _, why := range p.Apart {
+		fmt.Fprintf(c.out, "  not shared with %s: %s\n", why.With, why.Why)
+	}
+	fmt.Fprintf(c.out, "\n  read\n")
+	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	for _, s := range p.Sources {
+		fmt.Fprintf(w, "    %s\t%s\tevent time %s (%s)\tout of order ≤ %s\tidle after %s\n", s.Topic, s.Role, s.EventTime, s.Unit, s.OutOfOrderness, s.IdleAfter)
+	}
+	w.Flush()
+	fmt.Fprintf(c.out, "\n  join\n    key %s, partitioned by %s\n", strings.Join(p.Key, ", "), strings.Join(p.PartitionBy, ", "))
+	fmt.Fprintf(c.out, "    held %s, then closed in order of event time; late: %s", p.Delay, p.Late)
+	if p.Dedup {
+		fmt.Fprintf(c.out, "; duplicates within %s dropped", p.Delay)
+	}
+	fmt.Fprintln(c.out)
+	for _, l := range p.Windows {
+		fmt.Fprintf(c.out, "    %s: [t-%s, t+%s) on %s\n", l.Topic, l.Before, l.Within, l.On)
+	}
+	fmt.Fprintf(c.out, "\n  state of a task (a partition)\n")
+	for _, s := range p.State {
+		fmt.Fprintf(c.out, "    %s: %s\n", s.What, s.Holds)
+	}
+	for _, e := range p.Instances {
+		fmt.Fprintf(c.out, "\n  instance %s v%d → %s (%s, %s)\n", e.Experiment, e.Version, e.Topic, e.Format, e.Emit)
+		w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+		for _, col := range e.Columns {
+			fmt.Fprintf(w, "    %s\t%s\n", col.Name, col.Type)
+		}
+		w.Flush()
+		if e.Negatives < 1 {
+			fmt.Fprintf(c.out, "    negatives kept: %g by %s, weight %g\n", e.Negatives, e.SampleBy, 1/e.Negatives)
+		}
+	}
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mortise-dev/mortise/experiments/spec"
+)
+
+type lintReport struct {
+	Files       int              `json:"files"`
+	Errors      int              `json:"errors"`
+	Warnings    int              `json:"warnings"`
+	Diagnostics spec.Diagnostics `json:"diagnostics"`
+}
+
+func newLint(c *console) *cobra.Command {
+	var f loadFlags
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "lint FILE…", Short: "Check experiment files with the code that run uses", Args: atLeast(1, "an experiment file"),
+		Long: `Check experiment files and print all findings at once, each with file, line,
+column, a stable code and what to do. Exit code 3 means that there are errors.`,
+		RunE: func(_ *cobra.Command, args []string) error { return c.lint(&f, args, asJSON) },
+	}
+	f.register(cmd)
+	cmd.Flags().BoolVar(&f.noEnvironment, "no-environment", false, "check away from where it will run: environment variables and files may be missing")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the findings as JSON")
+	return cmd
+}
+
+func (c *console) lint(f *loadFlags, args []string, asJSON bool) error {
+	_, found, err := f.load(args)
+	if err != nil {
+		return err
+	}
+	report := lintReport{Files: len(args), Errors: countErrors(found), Warnings: len(found) - countErrors(found), Diagnostics: found}
+	if asJSON {
+		if report.Diagnostics == nil {
+			report.Diagnostics = spec.Diagnostics{}
+		}
+		if err := c.printJSON(report); err != nil {
+			return err
+		}
+	} else {
+		for i := range found {
+			fmt.Fprint(c.out, found[i].String())
+		}
+		c.say("%d files, %d errors, %d warnings", report.Files, report.Errors, report.Warnings)
+	}
+	if report.Errors > 0 {
+		return lintError{report.Errors}
+	}
+	return nil
+}

@@ -1,0 +1,114 @@
+// Command mortise turns impression and click streams into labelled training
+// instances. A file a verb; pipeline.go shows the way of the data.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes, as documented.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+	exitLint   = 3
+)
+
+// usageError is a command line that cannot be understood.
+type usageError struct{ error }
+
+// lintError says that experiment files have errors, which have been printed.
+type lintError struct{ count int }
+
+func (e lintError) Error() string { return fmt.Sprintf("%d errors found", e.count) }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], &console{out: os.Stdout, err: os.Stderr, in: os.Stdin}))
+}
+
+// run executes one command line and returns the exit code.
+func run(ctx context.Context, args []string, c *console) int {
+	root := newRoot(c)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	var lint lintError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &lint):
+		return exitLint
+	case errors.As(err, &usage):
+		fmt.Fprintf(c.err, "mortise: %v\n", usage.error)
+		return exitUsage
+	}
+	fmt.Fprintf(c.err, "mortise: %v\n", err)
+	return exitFailed
+}
+
+func newRoot(c *console) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "mortise",
+		Short: "Turn impression and click streams into labelled training instances",
+		Long: `Mortise holds every impression open until its label arrives or its window runs
+out, then emits one labelled training instance: never early, never twice, never lost.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownVerb(cmd, args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetOut(c.out)
+	root.SetErr(c.err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+	})
+	f := root.PersistentFlags()
+	f.BoolVarP(&c.quiet, "quiet", "q", false, "print results and errors only")
+	f.BoolVarP(&c.verbose, "verbose", "v", false, "log what happens inside")
+	f.StringVar(&c.color, "color", "auto", "auto, always or never; NO_COLOR is respected")
+	f.StringVar(&c.logFormat, "log-format", "text", "of the log on stderr: text or json")
+	root.AddCommand(newRun(c), newLint(c), newSchema(c), newReplay(c), newTail(c), newExplain(c), newDebug(c),
+		newGenerate(c), newStatus(c), newVersion(c))
+	return root
+}
+
+func unknownVerb(cmd *cobra.Command, verb string) error {
+	text := fmt.Sprintf("unknown verb %q", verb)
+	if near := cmd.SuggestionsFor(verb); len(near) > 0 {
+		text += fmt.Sprintf("; did you mean %q?", near[0])
+	}
+	return usageError{fmt.Errorf("%s; see mortise --help", text)}
+}
+
+// atLeast and exactly check the number of arguments, as usage errors.
+func atLeast(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < n {
+			return usageError{fmt.Errorf("%s needs %s; see %s --help", cmd.CommandPath(), what, cmd.CommandPath())}
+		}
+		return nil
+	}
+}
+
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usageError{fmt.Errorf("%s takes %s; see %s --help", cmd.CommandPath(), what, cmd.CommandPath())}
+		}
+		return nil
+	}
+}

@@ -1,0 +1,63 @@
+package experiments
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"strconv"
+	"unicode/utf8"
+
+	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/experiments/spec"
+)
+
+// letterEncoder writes one experiment's dead letters.
+type letterEncoder struct{ topic string }
+
+func newLetterEncoder(e *spec.Experiment) *letterEncoder {
+	return &letterEncoder{topic: e.Output.DeadLetter.Topic}
+}
+
+// letterJSON is a dead letter as written: raw where the record is text, else
+// raw_base64.
+type letterJSON struct {
+	Experiment string  `json:"experiment"`
+	Source     string  `json:"source"`
+	Topic      string  `json:"topic"`
+	Partition  int32   `json:"partition"`
+	Offset     int64   `json:"offset"`
+	Reason     string  `json:"reason"`
+	Error      string  `json:"error"`
+	Raw        *string `json:"raw,omitempty"`
+	RawBase64  string  `json:"raw_base64,omitempty"`
+}
+
+func (enc *letterEncoder) encode(dl *mortise.DeadLetter) []byte {
+	l := letterJSON{Experiment: dl.Experiment, Source: dl.Source, Topic: dl.Topic, Partition: dl.Partition, Offset: dl.Offset, Reason: dl.Reason.String(), Error: dl.Detail}
+	if raw := string(dl.Raw); utf8.ValidString(raw) {
+		l.Raw = &raw
+	} else {
+		l.RawBase64 = base64.StdEncoding.EncodeToString(dl.Raw)
+	}
+	b, err := json.Marshal(&l)
+	if err != nil {
+		return []byte(strconv.Quote(err.Error())) // strings and numbers always marshal
+	}
+	return b
+}
+
+func (enc *letterEncoder) headers(dl *mortise.DeadLetter) []Header {
+	return []Header{
+		{"mortise-experiment", []byte(dl.Experiment)},
+		{"mortise-source", []byte(dl.Source)},
+		{"mortise-reason", []byte(dl.Reason.String())},
+	}
+}
+
+// recordHeaders are the headers of every instance of an experiment.
+func recordHeaders(e *spec.Experiment) []Header {
+	return []Header{
+		{"mortise-experiment", []byte(e.Name)},
+		{"mortise-version", []byte(strconv.Itoa(e.Version))},
+		{"mortise-config", []byte(e.Hash)},
+	}
+}

@@ -1,0 +1,50 @@
+package experiments
+
+import (
+	mortise "github.com/mortise-dev/mortise"
+)
+
+// outbox keeps what a task puts out during a round, in one buffer, until the
+// worker produces it.
+type outbox struct {
+	buf  []byte
+	rows []outRow
+	dead []deadLetter
+	size int // bytes of dead letters
+}
+
+type outRow struct {
+	exp          int
+	timeMS       int64
+	key, row, to int // key is buf[key:row], the row buf[row:to]
+}
+
+type deadLetter struct {
+	mask   uint32
+	letter mortise.DeadLetter
+}
+
+// Row implements Sink.
+func (o *outbox) Row(exp int, key []byte, timeMS int64, row []byte) error {
+	r := outRow{exp: exp, timeMS: timeMS, key: len(o.buf)}
+	o.buf = append(o.buf, key...)
+	r.row = len(o.buf)
+	o.buf = append(o.buf, row...)
+	r.to = len(o.buf)
+	o.rows = append(o.rows, r)
+	return nil
+}
+
+// DeadLetter implements Sink.
+func (o *outbox) DeadLetter(mask uint32, dl *mortise.DeadLetter) error {
+	kept := *dl
+	kept.Raw = append([]byte(nil), dl.Raw...)
+	o.dead = append(o.dead, deadLetter{mask, kept})
+	o.size += len(kept.Raw)
+	return nil
+}
+
+func (o *outbox) reset() {
+	clear(o.dead)
+	o.buf, o.rows, o.dead, o.size = o.buf[:0], o.rows[:0], o.dead[:0], 0
+}

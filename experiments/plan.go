@@ -1,0 +1,417 @@
+package experiments
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/zeebo/xxh3"
+
+	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/experiments/spec"
+	"github.com/mortise-dev/mortise/instances"
+	"github.com/mortise-dev/mortise/internal/expression"
+	"github.com/mortise-dev/mortise/joiner"
+	"github.com/mortise-dev/mortise/joiner/clean"
+)
+
+// Plan is what a set of experiments becomes: pipelines that share nothing.
+type Plan struct{ Pipelines []*Pipeline }
+
+// Pipeline is one read, one state and one close for one or more experiments.
+type Pipeline struct {
+	Experiments []*spec.Experiment
+	Sources     []Input // main first, then the label sources by topic
+	KeySets     []KeySet
+	Join        joiner.Options
+
+	share   string  // what experiments must have in common
+	windows [][]int // [experiment][label in file order] → join window
+	columns []*instances.Columns
+}
+
+// Input is one topic that a pipeline reads.
+type Input struct {
+	ID    string // the topic, and what tells sources of one topic apart
+	Topic string
+	Specs []*spec.Source // per experiment: how it names and reads the topic
+	Keys  [][]string     // fields of each key that its events carry, as Join.Sources lists them
+}
+
+// KeySet is one equality: the main stream's fields of one kind of key.
+type KeySet struct{ Fields []string }
+
+// NewPlan groups experiments into pipelines, in the order given.
+func NewPlan(experiments []*spec.Experiment) (*Plan, error) {
+	plan := &Plan{}
+	seen := map[string]string{}
+	for _, e := range experiments {
+		if other, ok := seen[e.Name]; ok {
+			return nil, fmt.Errorf("%s: experiment %s is already defined by %s: names are unique in a run", e.Path, e.Name, other)
+		}
+		seen[e.Name] = e.Path
+		placed := false
+		for _, p := range plan.Pipelines {
+			if placed = p.admits(e); placed {
+				p.Experiments = append(p.Experiments, e)
+				break
+			}
+		}
+		if !placed {
+			plan.Pipelines = append(plan.Pipelines, &Pipeline{Experiments: []*spec.Experiment{e}, share: shareKey(e)})
+		}
+	}
+	for _, p := range plan.Pipelines {
+		if err := p.compile(); err != nil {
+			return nil, err
+		}
+	}
+	return plan, nil
+}
+
+// admits reports whether e can share p: the same reading, join and windows, and
+// no field that the two declare with different types.
+func (p *Pipeline) admits(e *spec.Experiment) bool {
+	if p.share != shareKey(e) || len(p.Experiments) == joiner.MaxExperiments {
+		return false
+	}
+	for _, other := range p.Experiments {
+		for i := range e.Sources {
+			for j := range other.Sources {
+				if a, b := &e.Sources[i], &other.Sources[j]; inputID(e, a) == inputID(other, b) && conflict(a.Fields, b.Fields) {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+func conflict(a, b mortise.Schema) bool {
+	for _, f := range a {
+		if i := b.Index(f.Name); i >= 0 && (b[i].Type.Kind != f.Type.Kind || b[i].Type.Elem != f.Type.Elem) {
+			return true
+		}
+	}
+	return false
+}
+
+// shareKey spells out all that experiments must have in common to be one pipeline.
+func shareKey(e *spec.Experiment) string {
+	type window struct{ Source, On, Before, Within, Where, Value string }
+	type input struct{ ID, Format, Field, Unit, Slack, Idle, Clean, Where, Fields string }
+	early := e.Instance.Emit != "at_close"
+	read := func(s *spec.Source) string {
+		in := input{inputID(e, s), s.Format, s.TimeField, s.TimeUnit, s.OutOfOrderness.String(), s.IdleAfter.String(), s.Clean, "", ""}
+		if early { // provisional rows follow where and types as records arrive
+			in.Where, in.Fields = whereText(s), fmt.Sprint(s.Row())
+		}
+		return fmt.Sprintf("%+v", in)
+	}
+	key := struct {
+		Main                  string
+		Key, PartitionBy      []string
+		Dedup, Early          bool
+		Delay, Late, Delivery string
+		Windows               []window
+	}{Main: read(source(e, e.Join.Main)), Key: e.Join.Key, PartitionBy: e.Join.PartitionBy, Dedup: e.Join.Dedup, Early: early,
+		Delay: e.Join.Delay.String(), Late: e.Join.Late, Delivery: e.Output.Delivery}
+	for _, i := range windowOrder(e) {
+		l := &e.Join.Labels[i]
+		w := window{read(source(e, l.Source)), fmt.Sprint(l.On), l.Before.String(), l.Within.String(), "", ""}
+		if early {
+			w.Where, w.Value = programText(l.Where), programText(l.Value)
+		}
+		key.Windows = append(key.Windows, w)
+	}
+	b, err := json.Marshal(key)
+	if err != nil {
+		return e.Name // strings and booleans always marshal
+	}
+	return string(b)
+}
+
+// windowOrder lists e's labels in an order that does not depend on their names,
+// so that experiments which name or order them differently share.
+func windowOrder(e *spec.Experiment) []int {
+	order := make([]int, len(e.Join.Labels))
+	for i := range order {
+		order[i] = i
+	}
+	text := func(i int) string {
+		l := &e.Join.Labels[i]
+		return fmt.Sprint(inputID(e, source(e, l.Source)), l.On, l.Before, l.Within)
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return strings.Compare(text(a), text(b)) })
+	return order
+}
+
+func source(e *spec.Experiment, name string) *spec.Source {
+	for i := range e.Sources {
+		if e.Sources[i].Name == name {
+			return &e.Sources[i]
+		}
+	}
+	return nil
+}
+
+// compile fixes sources, keys and windows from the first experiment, which all
+// others agree with.
+func (p *Pipeline) compile() error {
+	first := p.Experiments[0]
+	p.addInput(source(first, first.Join.Main))
+	p.addKey(0, first.Join.Key, first.Join.Key)
+	o := &p.Join
+	*o = joiner.Options{DelayMS: first.Join.Delay.Milliseconds(), Dedup: first.Join.Dedup, Late: latePolicy(first.Join.Late),
+		Early: first.Instance.Emit != "at_close", Experiments: len(p.Experiments), DedupClasses: p.dedupClasses(), Sources: o.Sources}
+	for _, i := range windowOrder(first) {
+		l := &first.Join.Labels[i]
+		in := p.addInput(source(first, l.Source))
+		var mainFields, labelFields []string
+		for _, pair := range l.On {
+			mainFields, labelFields = append(mainFields, pair.Main), append(labelFields, pair.Label)
+		}
+		set := p.addKey(in, mainFields, labelFields)
+		o.Windows = append(o.Windows, joiner.Window{Source: in, KeySet: set, BeforeMS: l.Before.Milliseconds(), WithinMS: l.Within.Milliseconds()})
+	}
+	for _, in := range p.Sources {
+		o.Sources = append(o.Sources, joiner.Source{KeySets: p.setsOf(in)})
+	}
+	o.EnsureDefaults()
+	for _, e := range p.Experiments {
+		if err := p.addColumns(e); err != nil {
+			return err
+		}
+	}
+	return o.Validate()
+}
+
+func (p *Pipeline) addColumns(e *spec.Experiment) error {
+	windows := make([]int, len(e.Join.Labels))
+	for w, label := range windowOrder(e) {
+		windows[label] = w
+	}
+	p.windows = append(p.windows, windows)
+	var names []string
+	for _, l := range e.Join.Labels {
+		names = append(names, l.Name)
+	}
+	var selected mortise.Schema
+	for _, c := range e.Instance.Select {
+		selected = append(selected, mortise.Field{Name: c.Name, Type: c.Type})
+	}
+	columns, err := instances.NewColumns(names, selected)
+	if err != nil {
+		return fmt.Errorf("%s: %w", e.Path, err)
+	}
+	p.columns = append(p.columns, columns)
+	return nil
+}
+
+// inputID tells the inputs of a pipeline apart: by topic, and where an
+// experiment reads one topic as several sources, by their filters too.
+func inputID(e *spec.Experiment, s *spec.Source) string {
+	for i := range e.Sources {
+		if other := &e.Sources[i]; other.Topic == s.Topic && other.Name != s.Name {
+			return s.Topic + " where " + whereText(s)
+		}
+	}
+	return s.Topic
+}
+
+func (p *Pipeline) addInput(s *spec.Source) int {
+	id := inputID(p.Experiments[0], s)
+	for i := range p.Sources {
+		if p.Sources[i].ID == id {
+			return i
+		}
+	}
+	in := Input{ID: id, Topic: s.Topic}
+	for _, e := range p.Experiments {
+		for i := range e.Sources {
+			if inputID(e, &e.Sources[i]) == id {
+				in.Specs = append(in.Specs, &e.Sources[i])
+				break
+			}
+		}
+	}
+	p.Sources = append(p.Sources, in)
+	return len(p.Sources) - 1
+}
+
+// addKey returns the key set that joins the main stream's fields with the
+// input's, adding it to both sides if it is new.
+func (p *Pipeline) addKey(in int, mainFields, labelFields []string) int {
+	for set := range p.KeySets {
+		if !slices.Equal(p.KeySets[set].Fields, mainFields) {
+			continue
+		}
+		at := p.keySlot(in, set)
+		if at < 0 {
+			p.Sources[in].Keys = setAt(p.Sources[in].Keys, set, labelFields)
+			return set
+		}
+		if slices.Equal(p.Sources[in].Keys[at], labelFields) {
+			return set
+		}
+	}
+	set := len(p.KeySets)
+	p.KeySets = append(p.KeySets, KeySet{Fields: mainFields})
+	p.Sources[0].Keys = setAt(p.Sources[0].Keys, set, mainFields)
+	p.Sources[in].Keys = setAt(p.Sources[in].Keys, set, labelFields)
+	return set
+}
+
+func (p *Pipeline) keySlot(in, set int) int {
+	if keys := p.Sources[in].Keys; set < len(keys) && keys[set] != nil {
+		return set
+	}
+	return -1
+}
+
+func setAt(keys [][]string, i int, fields []string) [][]string {
+	for len(keys) <= i {
+		keys = append(keys, nil)
+	}
+	keys[i] = fields
+	return keys
+}
+
+// setsOf lists the key sets that an input carries; compact gives their fields in the same order.
+func (p *Pipeline) setsOf(in Input) (sets []int) {
+	for set, fields := range in.Keys {
+		if fields != nil {
+			sets = append(sets, set)
+		}
+	}
+	return sets
+}
+
+func (in *Input) compact() (keys [][]string) {
+	for _, fields := range in.Keys {
+		if fields != nil {
+			keys = append(keys, fields)
+		}
+	}
+	return keys
+}
+
+func latePolicy(s string) joiner.Late {
+	switch s {
+	case "dead_letter":
+		return joiner.LateDeadLetter
+	case "drop":
+		return joiner.LateDrop
+	}
+	return joiner.LateEmit
+}
+
+// dedupClasses groups experiments that accept the same impressions.
+func (p *Pipeline) dedupClasses() (classes []uint32) {
+	index := map[string]int{}
+	for i, e := range p.Experiments {
+		text := whereText(source(e, e.Join.Main))
+		c, ok := index[text]
+		if !ok {
+			c, index[text] = len(classes), len(classes)
+			classes = append(classes, 0)
+		}
+		classes[c] |= 1 << i
+	}
+	return classes
+}
+
+// whereText spells a source's filter with the derived fields it may use.
+func whereText(s *spec.Source) string {
+	if s.Where == nil {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString(s.Where.Source())
+	for _, d := range s.Derive {
+		fmt.Fprintf(&b, ";%s=%s", d.Name, d.Program.Source())
+	}
+	return b.String()
+}
+
+func programText(p *expression.Program) string {
+	if p == nil {
+		return ""
+	}
+	return p.Source()
+}
+
+// Fingerprint identifies what a pipeline's state depends on; a state with
+// another fingerprint cannot be continued.
+func (p *Pipeline) Fingerprint() uint64 {
+	text := p.share
+	for _, e := range p.Experiments {
+		text += "\n" + e.Name
+		for i := range e.Sources {
+			text += ";" + whereText(&e.Sources[i])
+		}
+	}
+	return xxh3.HashString(text)
+}
+
+// Name is the pipeline's name: its experiments', joined by "+".
+func (p *Pipeline) Name() string {
+	var names []string
+	for _, e := range p.Experiments {
+		names = append(names, e.Name)
+	}
+	return strings.Join(names, "+")
+}
+
+// cleaners compiles the cleaning of every input over all experiments.
+func (p *Pipeline) cleaners(nowMS func() int64) ([]*clean.Source, error) {
+	var all []*clean.Source
+	for i := range p.Sources {
+		in := &p.Sources[i]
+		first := in.Specs[0]
+		opts := clean.Options{Name: first.Name, TimeField: first.TimeField, TimeUnit: first.TimeUnit, Keys: in.compact(),
+			PartitionBy: p.partitionFields(i), NowMS: nowMS, Strict: i != 0, IntakeKeys: i != 0 || p.Join.Early}
+		if first.Clean != "" {
+			fn, ok := clean.Lookup(first.Clean)
+			if !ok {
+				return nil, fmt.Errorf("%s: source %s: clean function %q is not registered; known: %s", p.Experiments[0].Path, first.Name, first.Clean, strings.Join(clean.Registered(), ", "))
+			}
+			opts.Clean = fn
+		}
+		for _, s := range in.Specs {
+			e := clean.Experiment{Fields: s.Fields, Where: s.Where}
+			for _, d := range s.Derive {
+				e.Derive = append(e.Derive, clean.Derived{Name: d.Name, Program: d.Program})
+			}
+			opts.Experiments = append(opts.Experiments, e)
+		}
+		c, err := clean.New(opts)
+		if err != nil {
+			return nil, fmt.Errorf("%s: source %s: %w", p.Experiments[0].Path, first.Name, err)
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+// partitionFields names the input's own fields that its topic is keyed by:
+// partition_by as the main stream names it, translated through a label's `on`.
+func (p *Pipeline) partitionFields(in int) []string {
+	by := p.Experiments[0].Join.PartitionBy
+	if in == 0 {
+		return by
+	}
+	for set, fields := range p.Sources[in].Keys {
+		var own []string
+		for _, name := range by {
+			if i := slices.Index(p.KeySets[set].Fields, name); fields != nil && i >= 0 {
+				own = append(own, fields[i])
+			}
+		}
+		if len(own) == len(by) {
+			return own
+		}
+	}
+	return by
+}

@@ -1,0 +1,225 @@
+package experiments
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"slices"
+
+	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/joiner"
+	"github.com/mortise-dev/mortise/joiner/clean"
+)
+
+// runner drives one task: it cleans what is fetched, feeds the join, keeps the
+// watermark and collects the output. One goroutine at a time uses it.
+type runner struct {
+	pipeline  *Pipeline
+	partition int32
+	task      *joiner.Task
+	store     joiner.Store
+	readers   []*clean.Reader // per input
+	clock     *joiner.Watermarks
+	next      []int64 // per input: the next offset to read
+	high      []int64 // per input: the end offset as last seen
+	out       outbox
+	all       uint32
+
+	rebuild *joiner.Snapshot // until reached, events are state only
+	held    []heldRecord     // events beyond it, kept until every input has reached it
+
+	firstMS  int64   // least event time seen; alignment starts there
+	ends     []int64 // per input under --until-end; nil until known
+	finished bool
+	event    clean.Event
+}
+
+type heldRecord struct {
+	input  int
+	record mortise.Record
+}
+
+func newRunner(p *Pipeline, partition int32, sources []*clean.Source, store joiner.Store, nowMS int64, trace func(joiner.Trace)) (*runner, error) {
+	r := &runner{pipeline: p, partition: partition, store: store, next: make([]int64, len(p.Sources)), high: make([]int64, len(p.Sources)), all: uint32(1<<len(p.Experiments) - 1), firstMS: joiner.NoTimeMS}
+	opts := p.Join
+	opts.Trace = trace
+	task, err := joiner.New(opts, store, newProgram(p, sources, &r.out))
+	if err != nil {
+		return nil, err
+	}
+	r.task = task
+	r.clock = joiner.NewWatermarks(task.WatermarkMS())
+	for i, s := range sources {
+		r.readers = append(r.readers, s.NewReader())
+		first := p.Sources[i].Specs[0]
+		r.clock.AddInput(first.OutOfOrderness.Milliseconds(), first.IdleAfter.Milliseconds(), nowMS)
+	}
+	return r, nil
+}
+
+// reached reports whether input in has been read up to where the rebuild ends.
+func (r *runner) reached(in int) bool { return r.rebuild == nil || r.next[in] >= r.rebuild.Offsets[in] }
+
+// startRebuild makes the runner read up to at for its state alone.
+func (r *runner) startRebuild(at *joiner.Snapshot) {
+	r.rebuild = at
+	r.task.BeginRebuild()
+}
+
+// take feeds records of one input. Records beyond the rebuild point wait until
+// every input has reached it.
+func (r *runner) take(in int, records []mortise.Record, next, nowMS int64) error {
+	for i := range records {
+		rec := &records[i]
+		if rec.Offset < r.next[in] {
+			continue
+		}
+		if r.rebuild != nil && rec.Offset >= r.rebuild.Offsets[in] {
+			r.hold(in, rec)
+			continue
+		}
+		if err := r.takeOne(in, rec, nowMS); err != nil {
+			return fmt.Errorf("taking in %s[%d]@%d: %w", rec.Topic, rec.Partition, rec.Offset, err)
+		}
+	}
+	r.next[in] = max(r.next[in], next)
+	if r.rebuild != nil {
+		return r.maybeFinishRebuild(nowMS)
+	}
+	return nil
+}
+
+func (r *runner) hold(in int, rec *mortise.Record) {
+	kept := *rec
+	kept.Key, kept.Value = slices.Clone(rec.Key), slices.Clone(rec.Value)
+	r.held = append(r.held, heldRecord{in, kept})
+}
+
+func (r *runner) maybeFinishRebuild(nowMS int64) error {
+	for in := range r.next {
+		if !r.reached(in) {
+			return nil
+		}
+	}
+	if err := r.task.FinishRebuild(r.rebuild); err != nil {
+		return fmt.Errorf("rebuilding the state of partition %d: %w", r.partition, err)
+	}
+	r.rebuild = nil
+	r.clock.Restart(r.task.WatermarkMS())
+	held := r.held
+	r.held = nil
+	for i := range held {
+		if err := r.takeOne(held[i].input, &held[i].record, nowMS); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *runner) takeOne(in int, rec *mortise.Record, nowMS int64) error {
+	rec.Source = in
+	ev := &r.event
+	reader := r.readers[in]
+	if err := reader.Intake(rec, ev); err != nil {
+		return r.refuse(in, rec, err)
+	}
+	r.clock.Observe(in, ev.TimeMS, nowMS)
+	if r.firstMS == joiner.NoTimeMS || ev.TimeMS < r.firstMS {
+		r.firstMS = ev.TimeMS
+	}
+	accept, bad, reason := ev.Accept, ev.Bad&r.all, mortise.ReasonNone
+	if bad != 0 {
+		reason = reader.Fault(bits.TrailingZeros32(bad)).Reason
+		if err := r.letters(in, rec, bad, reader); err != nil {
+			return err
+		}
+	}
+	if in != 0 && accept != 0 { // labels are few: all that they declare is checked now
+		_, undecoded, err := reader.Decode(ev.Value)
+		if err != nil {
+			return r.refuse(in, rec, err)
+		}
+		if undecoded &= accept; undecoded != 0 {
+			if err := r.letters(in, rec, undecoded, reader); err != nil {
+				return err
+			}
+			accept, bad = accept&^undecoded, bad|undecoded
+			reason = reader.Fault(bits.TrailingZeros32(undecoded)).Reason
+		}
+	}
+	return r.task.Add(&joiner.Event{Source: in, TimeMS: ev.TimeMS, Partition: rec.Partition, Offset: rec.Offset,
+		Accept: accept, Bad: bad, BadReason: reason, Keys: ev.Keys, Value: ev.Value})
+}
+
+// refuse sends a record that no experiment can read to the dead letters.
+func (r *runner) refuse(in int, rec *mortise.Record, err error) error {
+	var why *mortise.RecordError
+	if !errors.As(err, &why) {
+		return err
+	}
+	if r.rebuild == nil && why.Reason.IsDeadLetter() {
+		if err := r.out.DeadLetter(r.all, letter(r.pipeline, in, rec, why)); err != nil {
+			return err
+		}
+	}
+	return r.task.Add(&joiner.Event{Source: in, Partition: rec.Partition, Offset: rec.Offset, Bad: r.all, BadReason: why.Reason})
+}
+
+// letters sends a record to the dead letters of the experiments that cannot read it.
+func (r *runner) letters(in int, rec *mortise.Record, bad uint32, reader *clean.Reader) error {
+	for mask := bad; mask != 0 && r.rebuild == nil; mask &= mask - 1 {
+		exp := bits.TrailingZeros32(mask)
+		if err := r.out.DeadLetter(1<<exp, letter(r.pipeline, in, rec, reader.Fault(exp))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func letter(p *Pipeline, in int, rec *mortise.Record, why *mortise.RecordError) *mortise.DeadLetter {
+	return &mortise.DeadLetter{Source: p.Sources[in].Specs[0].Name, Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset,
+		Reason: why.Reason, Detail: why.Error(), Raw: rec.Value}
+}
+
+// advance moves the watermark and closes at most limit impressions; it reports
+// whether nothing due is left.
+func (r *runner) advance(nowMS int64, limit int) (done bool, err error) {
+	if r.rebuild != nil {
+		return true, nil
+	}
+	r.task.Advance(r.clock.Advance(nowMS))
+	if r.clock.Ended() {
+		done, err = r.task.Finish(limit)
+		r.finished = done && err == nil
+		return done, err
+	}
+	return r.task.Close(limit)
+}
+
+// setEnds fixes where each input ends; an input that is there already has ended.
+func (r *runner) setEnds(ends []int64) {
+	r.ends = ends
+	r.checkEnds()
+}
+
+func (r *runner) checkEnds() {
+	if r.ends == nil || r.rebuild != nil {
+		return
+	}
+	for in, end := range r.ends {
+		if r.next[in] >= end {
+			r.clock.End(in)
+		}
+	}
+}
+
+// ahead reports whether input in has run so far ahead of the watermark, in
+// event time, that it should wait for the others.
+func (r *runner) ahead(in int, maxAheadMS, nowMS int64) bool {
+	if r.rebuild != nil {
+		return r.reached(in)
+	}
+	base := max(r.clock.Current(), r.firstMS)
+	holding := r.clock.Holding(nowMS)
+	return base != joiner.NoTimeMS && holding >= 0 && holding != in && r.clock.MaxTimeMS(in) > base+maxAheadMS
+}

@@ -1,0 +1,98 @@
+package experiments
+
+import (
+	"time"
+
+	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/joiner"
+)
+
+// Status is what a worker is doing, as of its last round.
+type Status struct {
+	Pipeline    string             `json:"pipeline"`
+	Group       string             `json:"group"`
+	Experiments []ExperimentStatus `json:"experiments"`
+	Tasks       []TaskStatus       `json:"tasks"`
+	Rounds      int64              `json:"rounds"`
+	Rebuilding  int                `json:"rebuilding"` // tasks that are still rebuilding their state
+	Commits     int64              `json:"commits"`
+	CommitTime  time.Duration      `json:"commit_time_ns"` // in all commits together
+}
+
+// ExperimentStatus is one experiment's account over the worker's tasks.
+type ExperimentStatus struct {
+	Name   string         `json:"name"`
+	Ledger mortise.Ledger `json:"ledger"`
+}
+
+// TaskStatus is where one task stands.
+type TaskStatus struct {
+	Partition   int32         `json:"partition"`
+	WatermarkMS int64         `json:"watermark_ms"` // joiner.NoTimeMS when nothing is known
+	Holding     string        `json:"holding"`      // the input that holds the watermark back; empty when none does
+	Inputs      []InputStatus `json:"inputs"`
+	Pending     int64         `json:"pending"`
+	StateBytes  int64         `json:"state_bytes"`
+	StateFiles  int           `json:"state_files"`
+}
+
+// InputStatus is how far one input of a task has been read.
+type InputStatus struct {
+	Topic     string `json:"topic"`
+	Next      int64  `json:"next"`
+	High      int64  `json:"high"` // the topic's end as last seen
+	MaxTimeMS int64  `json:"max_time_ms"`
+	Idle      bool   `json:"idle"`
+}
+
+// Status returns a copy of what the worker did last. Safe for concurrent use.
+func (w *Worker) Status() Status {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.status
+	s.Experiments = append([]ExperimentStatus(nil), s.Experiments...)
+	s.Tasks = append([]TaskStatus(nil), s.Tasks...)
+	return s
+}
+
+// observe renews the status after a round.
+func (w *Worker) observe(nowMS int64) {
+	s := Status{Pipeline: w.pipeline.Name(), Group: w.name, Commits: w.commits, CommitTime: w.commitTime}
+	for exp, e := range w.pipeline.Experiments {
+		es := ExperimentStatus{Name: e.Name}
+		for _, r := range w.runners {
+			l := r.task.Ledger(exp)
+			es.Ledger.Add(&l)
+		}
+		s.Experiments = append(s.Experiments, es)
+	}
+	for _, r := range w.runners {
+		if r.rebuild != nil {
+			s.Rebuilding++
+		}
+		s.Tasks = append(s.Tasks, r.status(nowMS))
+	}
+	w.mu.Lock()
+	s.Rounds = w.status.Rounds + 1
+	w.status = s
+	w.mu.Unlock()
+}
+
+func (r *runner) status(nowMS int64) TaskStatus {
+	t := TaskStatus{Partition: r.partition, WatermarkMS: r.clock.Current()}
+	if in := r.clock.Holding(nowMS); in >= 0 {
+		t.Holding = r.pipeline.Sources[in].Topic
+	}
+	for in := range r.pipeline.Sources {
+		t.Inputs = append(t.Inputs, InputStatus{Topic: r.pipeline.Sources[in].Topic, Next: r.next[in], High: r.high[in], MaxTimeMS: r.clock.MaxTimeMS(in), Idle: r.clock.Idle(in, nowMS)})
+	}
+	for kind := joiner.LogKind(0); kind < joiner.NumLogs; kind++ {
+		ls := r.store.Log(kind).Stats()
+		t.StateBytes += ls.Bytes
+		t.StateFiles += ls.Files
+		if kind == joiner.Impressions {
+			t.Pending = ls.Entries
+		}
+	}
+	return t
+}

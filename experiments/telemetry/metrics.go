@@ -1,0 +1,132 @@
+package telemetry
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/joiner"
+)
+
+// metric declares one family. Names are a contract: a test holds the list.
+func metric(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("mortise_"+name, help, labels, nil)
+}
+
+var (
+	impressionsIn      = metric("impressions_in_total", "Impressions taken in.", "experiment")
+	impressionsEmitted = metric("impressions_emitted_total", "Impressions whose final row was written.", "experiment")
+	impressionsPending = metric("impressions_pending", "Impressions held until their deadline.", "experiment")
+	impressionsDropped = metric("impressions_dropped_total", "Impressions dropped, by reason.", "experiment", "reason")
+	labelsIn           = metric("labels_in_total", "Labels taken in.", "experiment")
+	labelsAttached     = metric("labels_attached_total", "Labels that attached to an impression.", "experiment")
+	labelsUnmatched    = metric("labels_unmatched_total", "Labels whose time ran out without an impression.", "experiment")
+	labelsLate         = metric("labels_late_total", "Labels that came after the windows they could fall into had closed.", "experiment")
+	labelsPending      = metric("labels_pending", "Labels held and not attached yet.", "experiment")
+	labelsDropped      = metric("labels_dropped_total", "Labels dropped, by reason.", "experiment", "reason")
+	instances          = metric("instances_total", "Final rows written, by label state.", "experiment", "label")
+	provisional        = metric("instances_provisional_total", "Rows written before their window closed.", "experiment")
+	lateRows           = metric("instances_late_total", "Final rows whose impression came late.", "experiment")
+
+	watermark     = metric("watermark_timestamp_seconds", "A task's watermark, as a Unix time.", "pipeline", "partition")
+	watermarkLag  = metric("watermark_lag_seconds", "How far a task's watermark is behind the wall clock.", "pipeline", "partition")
+	watermarkHold = metric("watermark_holding", "1 for the topic that holds a task's watermark back.", "pipeline", "partition", "topic")
+	sourceLag     = metric("source_lag_records", "Records of an input that are not read yet.", "pipeline", "partition", "topic")
+	sourceTime    = metric("source_event_timestamp_seconds", "Greatest event time read from an input, as a Unix time.", "pipeline", "partition", "topic")
+	stateRows     = metric("state_pending_rows", "Impressions in a task's state.", "pipeline", "partition")
+	stateBytes    = metric("state_bytes", "Bytes of a task's state.", "pipeline", "partition")
+	stateFiles    = metric("state_files", "Files of a task's state.", "pipeline", "partition")
+	rebuilding    = metric("rebuilding_tasks", "Tasks that are rebuilding their state.", "pipeline")
+	commits       = metric("commits_total", "Commits of outputs and offsets.", "pipeline")
+	commitSeconds = metric("commit_seconds_total", "Time spent in commits.", "pipeline")
+)
+
+var descriptions = []*prometheus.Desc{impressionsIn, impressionsEmitted, impressionsPending, impressionsDropped, labelsIn, labelsAttached,
+	labelsUnmatched, labelsLate, labelsPending, labelsDropped, instances, provisional, lateRows, watermark, watermarkLag, watermarkHold,
+	sourceLag, sourceTime, stateRows, stateBytes, stateFiles, rebuilding, commits, commitSeconds}
+
+// collector turns workers' status into metrics when they are scraped.
+type collector struct {
+	statuses func() []experiments.Status
+	now      func() time.Time
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range descriptions {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	for _, s := range c.statuses() {
+		for i := range s.Experiments {
+			collectLedger(ch, s.Experiments[i].Name, &s.Experiments[i].Ledger)
+		}
+		for i := range s.Tasks {
+			c.collectTask(ch, s.Pipeline, &s.Tasks[i])
+		}
+		gauge(ch, rebuilding, float64(s.Rebuilding), s.Pipeline)
+		counter(ch, commits, float64(s.Commits), s.Pipeline)
+		counter(ch, commitSeconds, s.CommitTime.Seconds(), s.Pipeline)
+	}
+}
+
+func collectLedger(ch chan<- prometheus.Metric, exp string, l *mortise.Ledger) {
+	i, g := &l.Impressions, &l.Labels
+	counter(ch, impressionsIn, float64(i.In), exp)
+	counter(ch, impressionsEmitted, float64(i.Emitted), exp)
+	gauge(ch, impressionsPending, float64(i.Pending), exp)
+	counter(ch, labelsIn, float64(g.In), exp)
+	counter(ch, labelsAttached, float64(g.Attached), exp)
+	counter(ch, labelsUnmatched, float64(g.Unmatched), exp)
+	counter(ch, labelsLate, float64(g.Late), exp)
+	gauge(ch, labelsPending, float64(g.Pending), exp)
+	for r := mortise.ReasonFiltered; r < mortise.NumReasons; r++ {
+		counter(ch, impressionsDropped, float64(i.Dropped[r]), exp, r.String())
+		counter(ch, labelsDropped, float64(g.Dropped[r]), exp, r.String())
+	}
+	counter(ch, instances, float64(l.Positives), exp, "positive")
+	counter(ch, instances, float64(l.Instances-l.Positives), exp, "negative")
+	counter(ch, provisional, float64(l.Provisional), exp)
+	counter(ch, lateRows, float64(l.LateEmitted), exp)
+}
+
+func (c *collector) collectTask(ch chan<- prometheus.Metric, pipeline string, t *experiments.TaskStatus) {
+	part := strconv.Itoa(int(t.Partition))
+	if t.WatermarkMS != joiner.NoTimeMS {
+		gauge(ch, watermark, float64(t.WatermarkMS)/1000, pipeline, part)
+		gauge(ch, watermarkLag, float64(c.now().UnixMilli()-t.WatermarkMS)/1000, pipeline, part)
+	}
+	seen := map[string]bool{}
+	for _, in := range t.Inputs {
+		if seen[in.Topic] {
+			continue // one topic read as two sources
+		}
+		seen[in.Topic] = true
+		hold := 0.0
+		if in.Topic == t.Holding {
+			hold = 1
+		}
+		gauge(ch, watermarkHold, hold, pipeline, part, in.Topic)
+		gauge(ch, sourceLag, float64(max(in.High-in.Next, 0)), pipeline, part, in.Topic)
+		if in.MaxTimeMS != joiner.NoTimeMS {
+			gauge(ch, sourceTime, float64(in.MaxTimeMS)/1000, pipeline, part, in.Topic)
+		}
+	}
+	gauge(ch, stateRows, float64(t.Pending), pipeline, part)
+	gauge(ch, stateBytes, float64(t.StateBytes), pipeline, part)
+	gauge(ch, stateFiles, float64(t.StateFiles), pipeline, part)
+}
+
+func counter(ch chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {
+	ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
+}
+
+func gauge(ch chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {
+	ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}

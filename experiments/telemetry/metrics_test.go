@@ -1,0 +1,77 @@
+package telemetry
+
+import (
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/experiments"
+)
+
+func sample() []experiments.Status {
+	var l mortise.Ledger
+	l.Impressions.In, l.Impressions.Emitted, l.Impressions.Pending = 10, 6, 4
+	l.Instances, l.Positives = 6, 2
+	return []experiments.Status{{
+		Pipeline: "feed-ctr", Rounds: 3,
+		Experiments: []experiments.ExperimentStatus{{Name: "feed-ctr", Ledger: l}},
+		Tasks: []experiments.TaskStatus{{Partition: 1, WatermarkMS: 1_000, Holding: "clicks", Pending: 4,
+			Inputs: []experiments.InputStatus{{Topic: "imps", Next: 7, High: 9, MaxTimeMS: 5_000}, {Topic: "clicks", Next: 1, High: 1, MaxTimeMS: 2_000}}}},
+	}}
+}
+
+// TestMetricNames holds the list of metric names: renaming one breaks dashboards.
+func TestMetricNames(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(&collector{statuses: sample, now: func() time.Time { return time.UnixMilli(11_000) }})
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range families {
+		var labels []string
+		for _, l := range f.Metric[0].Label {
+			labels = append(labels, l.GetName())
+		}
+		got = append(got, f.GetName()+"{"+strings.Join(labels, ",")+"} "+strings.ToLower(f.GetType().String()))
+	}
+	slices.Sort(got)
+	want, err := os.ReadFile("testdata/metrics.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := strings.Join(got, "\n") + "\n"; text != string(want) {
+		t.Errorf("metrics differ from testdata/metrics.txt; now:\n%s", text)
+	}
+}
+
+func TestEndpoints(t *testing.T) {
+	for _, c := range []struct {
+		path, want string
+		code       int
+		statuses   func() []experiments.Status
+	}{
+		{"/healthz", "ok", 200, sample},
+		{"/ready", "ready", 200, sample},
+		{"/ready", "starting", 503, func() []experiments.Status { return nil }},
+		{"/ready", "rebuilding", 503, func() []experiments.Status { return []experiments.Status{{Pipeline: "p", Rounds: 1, Rebuilding: 2}} }},
+		{"/metrics", `mortise_watermark_lag_seconds{partition="1",pipeline="feed-ctr"}`, 200, sample},
+		{"/metrics", `mortise_source_lag_records{partition="1",pipeline="feed-ctr",topic="imps"} 2`, 200, sample},
+		{"/metrics", `mortise_instances_total{experiment="feed-ctr",label="negative"} 4`, 200, sample},
+		{"/status", `"pipeline":"feed-ctr"`, 200, sample},
+		{"/debug/pprof/cmdline", "", 200, sample},
+	} {
+		rec := httptest.NewRecorder()
+		Handler(c.statuses).ServeHTTP(rec, httptest.NewRequest("GET", c.path, nil))
+		if rec.Code != c.code || !strings.Contains(rec.Body.String(), c.want) {
+			t.Errorf("%s: %d %.300q, want %d with %q", c.path, rec.Code, rec.Body, c.code, c.want)
+		}
+	}
+}

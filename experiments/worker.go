@@ -1,0 +1,413 @@
+package experiments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mortise-dev/mortise/joiner"
+	"github.com/mortise-dev/mortise/joiner/clean"
+)
+
+// WorkerOptions tune a worker. Zero fields take their defaults.
+type WorkerOptions struct {
+	// UntilEnd stops the worker when every input has been read to the end it
+	// has once InputDone is closed (at once when InputDone is nil) and every
+	// window is closed.
+	UntilEnd  bool
+	InputDone <-chan struct{}
+	// CommitEvery is how often outputs and offsets are committed. The default is 500 ms.
+	CommitEvery time.Duration
+	// ManifestEvery is how often local state is committed. The default is 5 s.
+	ManifestEvery time.Duration
+	// PollRecords bounds the records of one poll. The default is 20,000.
+	PollRecords int
+	// PollWait bounds how long a poll waits when nothing comes. The default is 100 ms.
+	PollWait time.Duration
+	// CloseRows bounds the impressions that a task closes per round, so that a
+	// backlog of closings does not hold up intake. The default is 20,000.
+	CloseRows int
+	// MaxAhead is how far, in event time, one input may run ahead of the
+	// watermark before it is paused. The default is a quarter of the join's
+	// delay, at least a minute.
+	MaxAhead time.Duration
+	// Parallel is how many tasks work at once. The default is GOMAXPROCS.
+	Parallel int
+	// NowMS is the wall clock, ms UTC. The default is the system's.
+	NowMS func() int64
+	// Log is where the worker tells what it does. The default discards.
+	Log *slog.Logger
+	// Trace, where set, is told what becomes of every event of every task.
+	Trace func(partition int32, t joiner.Trace)
+	// Letters, where set, takes dead letters of experiments whose output says a file.
+	Letters func(experiment string, line []byte) error
+}
+
+// EnsureDefaults fills in zero fields.
+func (o *WorkerOptions) EnsureDefaults() {
+	setDefault(&o.CommitEvery, 500*time.Millisecond)
+	setDefault(&o.ManifestEvery, 5*time.Second)
+	setDefault(&o.PollRecords, 20_000)
+	setDefault(&o.PollWait, 100*time.Millisecond)
+	setDefault(&o.CloseRows, 20_000)
+	setDefault(&o.Parallel, runtime.GOMAXPROCS(0))
+	if o.NowMS == nil {
+		o.NowMS = func() int64 { return time.Now().UnixMilli() }
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+func setDefault[T int | time.Duration](p *T, v T) {
+	if *p == 0 {
+		*p = v
+	}
+}
+
+// Worker runs one pipeline over the partitions that it is assigned.
+type Worker struct {
+	pipeline  *Pipeline
+	transport Transport
+	states    States
+	opts      WorkerOptions
+	name      string // of the state: the consumer group
+	cleaners  []*clean.Source
+	encoders  []*letterEncoder // per experiment
+	headers   [][]Header       // per experiment
+
+	runners  []*runner
+	byPart   map[TopicPartition]route
+	inputOf  map[string][]int // topic → inputs
+	lastDone time.Time        // of the last commit
+	lastMark time.Time        // of the last manifest
+	dirty    bool             // something happened since the last commit
+	ended    bool
+	corrupt  int // how often state was discarded
+
+	commits    int64
+	commitTime time.Duration
+
+	mu     sync.Mutex
+	status Status
+}
+
+type route struct {
+	runner *runner
+	inputs []int
+}
+
+// NewWorker prepares a worker; group names its state.
+func NewWorker(p *Pipeline, t Transport, s States, group string, opts WorkerOptions) (*Worker, error) {
+	opts.EnsureDefaults()
+	setDefault(&opts.MaxAhead, max(time.Duration(p.Join.DelayMS/4)*time.Millisecond, time.Minute))
+	w := &Worker{pipeline: p, transport: t, states: s, opts: opts, name: group, inputOf: map[string][]int{}}
+	cleaners, err := p.cleaners(opts.NowMS)
+	if err != nil {
+		return nil, err
+	}
+	w.cleaners = cleaners
+	for i := range p.Sources {
+		topic := p.Sources[i].Topic
+		w.inputOf[topic] = append(w.inputOf[topic], i)
+	}
+	for _, e := range p.Experiments {
+		w.encoders = append(w.encoders, newLetterEncoder(e))
+		w.headers = append(w.headers, recordHeaders(e))
+	}
+	return w, nil
+}
+
+// maxCorrupt is how often in its life a worker rebuilds state that does not
+// verify before it gives up: a disk that corrupts again and again is the fault.
+const maxCorrupt = 3
+
+// Run works until the input ends (under UntilEnd), ctx is cancelled (it then
+// commits what is done and returns nil), or something fails that it cannot mend.
+func (w *Worker) Run(ctx context.Context) error {
+	defer w.closeTasks()
+	for {
+		err := w.session(ctx)
+		switch {
+		case errors.Is(err, ErrRebalanced):
+			w.opts.Log.Info("partitions were reassigned", "group", w.name)
+			continue
+		case errors.Is(err, joiner.ErrCorrupt) && w.corrupt < maxCorrupt:
+			w.corrupt++
+			w.opts.Log.Warn("state does not verify and is rebuilt from the topics", "group", w.name, "err", err)
+			if err := w.discard(); err != nil {
+				return err
+			}
+			continue
+		case ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)):
+			return nil
+		}
+		return err
+	}
+}
+
+// session works on one assignment of partitions.
+func (w *Worker) session(ctx context.Context) error {
+	w.closeTasks()
+	committed, err := w.transport.Assignment(ctx)
+	if err != nil {
+		return err
+	}
+	if err := w.openTasks(committed); err != nil {
+		return err
+	}
+	w.lastDone, w.lastMark = time.Now(), time.Now()
+	for {
+		if err := w.round(ctx); err != nil {
+			return err
+		}
+		if w.ended {
+			return w.commit(ctx, true)
+		}
+		if ctx.Err() != nil {
+			w.opts.Log.Info("draining", "group", w.name)
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+			defer cancel()
+			return w.commit(last, true)
+		}
+		if time.Since(w.lastDone) >= w.opts.CommitEvery {
+			if err := w.commit(ctx, time.Since(w.lastMark) >= w.opts.ManifestEvery); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// round is one turn: poll, let every task work, produce what they put out.
+func (w *Worker) round(ctx context.Context) error {
+	if err := w.learnEnds(ctx); err != nil {
+		return err
+	}
+	wait := w.opts.PollWait
+	for _, r := range w.runners {
+		if !r.finished && r.clock.Ended() {
+			wait = 0
+		}
+	}
+	fetched, err := w.transport.Poll(ctx, w.opts.PollRecords, wait)
+	if err != nil && ctx.Err() == nil {
+		return err
+	}
+	nowMS := w.opts.NowMS()
+	work := map[*runner][]Fetched{}
+	for _, f := range fetched {
+		if rt, ok := w.byPart[f.TopicPartition]; ok {
+			work[rt.runner] = append(work[rt.runner], f)
+			w.dirty = w.dirty || len(f.Records) > 0
+		}
+	}
+	g := new(errgroup.Group)
+	g.SetLimit(w.opts.Parallel)
+	for _, r := range w.runners {
+		g.Go(func() error { return w.work(r, work[r], nowMS) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if err := w.produce(); err != nil {
+		return err
+	}
+	w.align(nowMS)
+	w.observe(nowMS)
+	w.ended = w.opts.UntilEnd
+	for _, r := range w.runners {
+		w.ended = w.ended && r.finished
+	}
+	return nil
+}
+
+// work feeds one task what was fetched for it and closes what is due.
+func (w *Worker) work(r *runner, fetched []Fetched, nowMS int64) error {
+	for i := range fetched {
+		f := &fetched[i]
+		for _, in := range w.byPart[f.TopicPartition].inputs {
+			if err := r.take(in, f.Records, f.Next, nowMS); err != nil {
+				return err
+			}
+			r.high[in] = f.HighWatermark
+			r.clock.SetCaughtUp(in, r.next[in] >= f.HighWatermark, nowMS)
+		}
+	}
+	r.checkEnds()
+	_, err := r.advance(nowMS, w.opts.CloseRows)
+	if err != nil {
+		return fmt.Errorf("closing windows of partition %d: %w", r.partition, err)
+	}
+	return nil
+}
+
+// learnEnds asks where the inputs end, once, when all input is there.
+func (w *Worker) learnEnds(ctx context.Context) error {
+	if !w.opts.UntilEnd {
+		return nil
+	}
+	if w.opts.InputDone != nil {
+		select {
+		case <-w.opts.InputDone:
+		default:
+			return nil
+		}
+	}
+	if len(w.runners) == 0 || w.runners[0].ends != nil {
+		return nil
+	}
+	var parts []TopicPartition
+	for tp := range w.byPart {
+		parts = append(parts, tp)
+	}
+	ends, err := w.transport.Ends(ctx, parts)
+	if err != nil {
+		return fmt.Errorf("asking where the inputs end: %w", err)
+	}
+	for _, r := range w.runners {
+		at := make([]int64, len(w.pipeline.Sources))
+		for i := range w.pipeline.Sources {
+			at[i] = ends[TopicPartition{w.pipeline.Sources[i].Topic, r.partition}]
+		}
+		r.setEnds(at)
+	}
+	return nil
+}
+
+// align pauses the inputs that run ahead in event time.
+func (w *Worker) align(nowMS int64) {
+	var paused []TopicPartition
+	for tp, rt := range w.byPart {
+		all := true
+		for _, in := range rt.inputs {
+			all = all && rt.runner.ahead(in, w.opts.MaxAhead.Milliseconds(), nowMS)
+		}
+		if all {
+			paused = append(paused, tp)
+		}
+	}
+	w.transport.SetPaused(paused)
+}
+
+// produce hands the tasks' output to the transport.
+func (w *Worker) produce() error {
+	for _, r := range w.runners {
+		for i := range r.out.rows {
+			row := &r.out.rows[i]
+			err := w.transport.Produce(&Output{Topic: w.pipeline.Experiments[row.exp].Output.Topic, Key: r.out.buf[row.key:row.row],
+				Value: r.out.buf[row.row:row.to], TimestampMS: row.timeMS, Headers: w.headers[row.exp]})
+			if err != nil {
+				return err
+			}
+		}
+		for i := range r.out.dead {
+			if err := w.produceLetter(&r.out.dead[i]); err != nil {
+				return err
+			}
+		}
+		w.dirty = w.dirty || len(r.out.rows)+len(r.out.dead) > 0
+		r.out.reset()
+	}
+	return nil
+}
+
+// commit makes the round's output and the positions one; with manifest, local
+// state follows. Local state may lag behind the group's offsets, never lead.
+func (w *Worker) commit(ctx context.Context, manifest bool) error {
+	now := time.Now()
+	w.lastDone = now
+	if w.dirty {
+		offsets := map[TopicPartition]CommittedOffset{}
+		for _, r := range w.runners {
+			r.offsets(offsets, w.pipeline.Fingerprint())
+		}
+		if err := w.transport.Commit(ctx, offsets); err != nil {
+			return err
+		}
+		w.dirty = false
+		w.commits++
+		w.commitTime += time.Since(now)
+	}
+	if !manifest {
+		return nil
+	}
+	w.lastMark = now
+	for _, r := range w.runners {
+		if r.rebuild != nil {
+			continue
+		}
+		if err := r.task.Commit(r.task.Snapshot(w.pipeline.Fingerprint(), r.next)); err != nil {
+			return fmt.Errorf("committing the state of partition %d: %w", r.partition, err)
+		}
+	}
+	return nil
+}
+
+// offsets adds what the runner commits: the next offset of each input, and the
+// snapshot beside the main one.
+func (r *runner) offsets(into map[TopicPartition]CommittedOffset, plan uint64) {
+	if r.rebuild != nil {
+		return // nothing new has been decided
+	}
+	for in := range r.pipeline.Sources {
+		tp := TopicPartition{r.pipeline.Sources[in].Topic, r.partition}
+		c := CommittedOffset{Next: r.next[in]}
+		if in == 0 {
+			c.Metadata = r.task.Snapshot(plan, r.next).Metadata()
+		} else if prior, ok := into[tp]; ok {
+			c.Metadata = prior.Metadata
+		}
+		into[tp] = c
+	}
+}
+
+func (w *Worker) closeTasks() {
+	for _, r := range w.runners {
+		if err := r.store.Close(); err != nil {
+			w.opts.Log.Warn("closing state", "partition", r.partition, "err", err)
+		}
+	}
+	w.runners, w.byPart = nil, map[TopicPartition]route{}
+}
+
+// discard throws away the state of every task that this worker had open.
+func (w *Worker) discard() error {
+	var partitions []int32
+	for _, r := range w.runners {
+		partitions = append(partitions, r.partition)
+	}
+	w.closeTasks()
+	for _, p := range partitions {
+		if err := w.states.Reset(w.stateName(p)); err != nil {
+			return fmt.Errorf("discarding the state of partition %d: %w", p, err)
+		}
+	}
+	return nil
+}
+
+func (w *Worker) produceLetter(d *deadLetter) error {
+	for exp, enc := range w.encoders {
+		if d.mask&(1<<exp) == 0 {
+			continue
+		}
+		d.letter.Experiment = w.pipeline.Experiments[exp].Name
+		line := enc.encode(&d.letter)
+		if enc.topic == "" {
+			if err := w.opts.Letters(d.letter.Experiment, line); err != nil {
+				return fmt.Errorf("writing dead letters: %w", err)
+			}
+			continue
+		}
+		err := w.transport.Produce(&Output{Topic: enc.topic, Value: line, TimestampMS: w.opts.NowMS(), Headers: enc.headers(&d.letter)})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
