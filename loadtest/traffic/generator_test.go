@@ -220,7 +220,7 @@ func near(t *testing.T, what string, got, want, tolerance float64) {
 
 func TestRates(t *testing.T) {
 	opts := Options{
-		Seed: 5, Impressions: 400_000, Rate: 1000, OrderShare: 0.25, QueryShare: 0.4, JitterMS: 1000, LateShare: 0.01,
+		Seed: 5, Impressions: 200_000, Rate: 500, OrderShare: 0.25, QueryShare: 0.4, JitterMS: 1000, LateShare: 0.01,
 		DuplicateImpressions: 0.02, DuplicateClicks: 0.1, OrphanShare: 0.05, JunkShare: 0.03,
 	}
 	g := newGenerator(t, opts)
@@ -254,7 +254,7 @@ func TestRates(t *testing.T) {
 	imps := float64(s.Impressions.Lines - s.Impressions.Duplicates - s.Impressions.Junk)
 	clicks := float64(s.Clicks.Lines - s.Clicks.Duplicates - s.Clicks.Orphans - s.Clicks.Junk)
 	orders := float64(s.Orders.Lines - s.Orders.Orphans - s.Orders.Junk)
-	if imps != 400_000 {
+	if imps != 200_000 {
 		t.Errorf("%.0f distinct impressions", imps)
 	}
 	near(t, "CTR", clicks/imps, 0.05, 0.03)
@@ -320,7 +320,7 @@ func TestPayloadBytes(t *testing.T) {
 }
 
 func TestMemoryIsWhatIsInFlight(t *testing.T) {
-	g := newGenerator(t, Options{Impressions: 1_000_000, Rate: 2000, JitterMS: 1000, QueryShare: 1})
+	g := newGenerator(t, Options{Impressions: 300_000, Rate: 2000, JitterMS: 1000, QueryShare: 1})
 	var most int
 	var e Event
 	for g.Next(&e) {
