@@ -29,3 +29,24 @@ func ParseDuration(s string) (time.Duration, error) {
 	}
 	return time.Duration(days*24*float64(time.Hour)) + rest, nil
 }
+
+// FormatDuration writes d the way that files do, in the largest units that are
+// whole: 1h, 1d12h, 1m30s, 250ms. ParseDuration reads it back.
+func FormatDuration(d time.Duration) string {
+	days := d / (24 * time.Hour)
+	rest := d - days*24*time.Hour
+	text := ""
+	if days != 0 {
+		text = strconv.FormatInt(int64(days), 10) + "d"
+	}
+	if rest == 0 && days != 0 {
+		return text
+	}
+	clock := rest.String()
+	for _, tail := range []string{"m0s", "h0m"} { // 1h0m0s, but neither 10s nor 20m
+		if strings.HasSuffix(clock, tail) {
+			clock = clock[:len(clock)-2]
+		}
+	}
+	return text + clock
+}

@@ -36,7 +36,7 @@ func (a *Aggregate) String() string {
 	case a.Exact:
 		args = append(args, "exact")
 	case a.HalfLife > 0:
-		args = append(args, a.HalfLife.String())
+		args = append(args, short(a.HalfLife))
 	}
 	return a.Func + "(" + strings.Join(args, ", ") + ")"
 }
@@ -186,7 +186,7 @@ func (a *Aggregate) setSecond(arg part) error {
 			return arg.fault("%s", err)
 		}
 		if a.HalfLife < time.Millisecond || a.HalfLife > MaxWindow {
-			return arg.fault("the half-life must lie between 1ms and %s", MaxWindow)
+			return arg.fault("the half-life must lie between 1ms and %s", short(MaxWindow))
 		}
 	default:
 		if a.N, err = strconv.Atoi(arg.text); err != nil || a.N < 1 || a.N > MaxListLen {

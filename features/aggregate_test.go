@@ -32,7 +32,7 @@ func TestParseAggregate(t *testing.T) {
 		{"distinct(item_id)", "distinct(item_id)", "int"},
 		{"distinct(item_id, exact)", "distinct(item_id, exact)", "int"},
 		{"stddev(price)", "stddev(price)", "float?"},
-		{"decayed_sum(1.0, 6h)", "decayed_sum(1.0, 6h0m0s)", "float?"},
+		{"decayed_sum(1.0, 6h)", "decayed_sum(1.0, 6h)", "float?"},
 		{`last_n(replace(item_id, ",", ")"), 2)`, `last_n(replace(item_id, ",", ")"), 2)`, "[string]"},
 	} {
 		agg, err := ParseAggregate(c.text, row)
@@ -110,7 +110,7 @@ func TestCheckWindow(t *testing.T) {
 		{day, time.Minute, ""},
 		{time.Minute, time.Minute, ""},
 		{30 * time.Second, time.Minute, "shorter than its tile"},
-		{90 * time.Second, time.Minute, "1m0s or 2m0s would be"},
+		{90 * time.Second, time.Minute, "1m or 2m would be"},
 		{1000 * day, time.Hour, "longer than"},
 		{365 * day, time.Second, "use a longer tile"},
 		{day, time.Millisecond, "shorter than 1s"},

@@ -42,11 +42,11 @@ func (d *Definition) IsExpr() bool { return d.Expr != nil }
 func CheckTile(tile time.Duration) error {
 	switch {
 	case tile < MinTile:
-		return fmt.Errorf("the tile %s is shorter than %s", tile, MinTile)
+		return fmt.Errorf("the tile %s is shorter than %s", short(tile), short(MinTile))
 	case tile > MaxWindow:
-		return fmt.Errorf("the tile %s is longer than the longest window, %s", tile, MaxWindow)
+		return fmt.Errorf("the tile %s is longer than the longest window, %s", short(tile), short(MaxWindow))
 	case tile%time.Millisecond != 0:
-		return fmt.Errorf("the tile %s is not a whole number of milliseconds", tile)
+		return fmt.Errorf("the tile %s is not a whole number of milliseconds", short(tile))
 	}
 	return nil
 }
@@ -55,13 +55,15 @@ func CheckTile(tile time.Duration) error {
 func CheckWindow(window, tile time.Duration) error {
 	switch {
 	case window < tile:
-		return fmt.Errorf("the window %s is shorter than its tile, %s", window, tile)
+		return fmt.Errorf("the window %s is shorter than its tile, %s", short(window), short(tile))
 	case window > MaxWindow:
-		return fmt.Errorf("the window %s is longer than %s", window, MaxWindow)
+		return fmt.Errorf("the window %s is longer than %s", short(window), short(MaxWindow))
 	case window%tile != 0:
-		return fmt.Errorf("the window %s is not a multiple of its tile, %s: %s or %s would be", window, tile, window/tile*tile, (window/tile+1)*tile)
+		return fmt.Errorf("the window %s is not a multiple of its tile, %s: %s or %s would be", short(window), short(tile), short(window/tile*tile), short((window/tile+1)*tile))
 	case window/tile > MaxTilesPerWindow:
-		return fmt.Errorf("the window %s has %d tiles of %s; the limit is %d: use a longer tile", window, window/tile, tile, MaxTilesPerWindow)
+		return fmt.Errorf("the window %s has %d tiles of %s; the limit is %d: use a longer tile", short(window), window/tile, short(tile), MaxTilesPerWindow)
 	}
 	return nil
 }
+
+func short(d time.Duration) string { return mortise.FormatDuration(d) }

@@ -55,8 +55,13 @@ func (l *loader) expressionFault(n *node, col, length int, message, name string,
 	if name != "" {
 		code = UndeclaredField
 	}
+	if n.fromEnv {
+		message = "this expression, which comes from the environment, does not compile"
+	}
 	d := l.fail(at, code, "%s", message)
 	switch {
+	case contains(l.notYet, name):
+		d.Help = "`" + name + "` is derived; `where` and `derive` read declared fields only"
 	case name != "":
 		d.Help = didYouMean(name, row.Names())
 	case at == n.at && col > 1:
@@ -95,6 +100,11 @@ func (l *loader) columnNames() []string {
 
 // unusedSources warns of sources that are read for nothing.
 func (l *loader) unusedSources() {
+	for _, d := range l.diags {
+		if d.Severity == SeverityError && d.Code != NotBuilt {
+			return // a fault elsewhere may be why
+		}
+	}
 	for _, s := range l.exp.Sources {
 		if info := l.sources[s.Name]; !info.used {
 			l.warn(info.at, Unused, "nothing uses the source `%s`", s.Name).Help = "remove it, or it is read for nothing"

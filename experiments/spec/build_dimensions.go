@@ -40,7 +40,7 @@ func (l *loader) dimension(e *entry, main *sourceNode) (dimjoin.Definition, bool
 		l.keyFields(n.get("key"), main, "the key of the dimension `"+e.key+"`")
 	}
 	var whole bool
-	def.Fields, whole = l.fields(n.get("fields"), true)
+	def.Fields, whole = l.fields(n.get("fields"), "declare the fields that instances read")
 	if store := n.get("store"); store != nil && store.kind == mapNode {
 		def.Store = l.store(store, false)
 		if err := dimjoin.CheckAsOf(&def.Store, def.AsOf); err != nil {

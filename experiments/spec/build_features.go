@@ -56,7 +56,7 @@ func (l *loader) aggregation(e *entry, main *sourceNode) (features.Definition, b
 	complete := true
 	for _, name := range []string{"source", "entity", "agg", "window"} {
 		if !n.has(name) {
-			l.fail(e.at, MissingKey, "the feature `%s` needs `%s`: %s", e.key, name, featureBlock.find(name).doc)
+			l.fail(e.at, MissingKey, "the feature `%s` needs `%s`", e.key, name).Help = featureBlock.find(name).doc
 		}
 		complete = complete && n.whole(name)
 	}
@@ -92,6 +92,9 @@ func (l *loader) aggregateFault(n *node, fault *features.Error, row mortise.Sche
 	if fault.Name != "" && fault.InArg {
 		code, known = UndeclaredField, row.Names()
 	}
+	if n.fromEnv {
+		fault.Message = "this aggregate, which comes from the environment, cannot be computed"
+	}
 	d := l.fail(n.within(fault.Col, fault.Len), code, "%s", fault.Message)
 	if fault.Name != "" {
 		d.Help = didYouMean(fault.Name, known)
@@ -121,7 +124,7 @@ func (l *loader) entity(n *node, from, main *sourceNode) {
 	for _, f := range n.texts() {
 		t, ok := l.declared(f, from.source.Fields, "the source `"+from.source.Name+"`")
 		if ok && !isScalar(t) {
-			l.fail(f.at, TypeMismatch, "the entity `%s` is a list; an entity is text, a number or a bool", f.text)
+			l.fail(f.at, TypeMismatch, "the entity %s is a list; an entity is text, a number or a bool", f.quoted())
 			continue
 		}
 		if !ok || main == nil || main == from || !main.whole {

@@ -30,7 +30,7 @@ func (l *loader) sample(n *node, main *sourceNode) {
 		return
 	}
 	if t, ok := l.declared(by, main.source.Fields, "the main source `"+main.source.Name+"`"); ok && !isScalar(t) {
-		l.fail(by.at, TypeMismatch, "sample by `%s`, which is a list; it is text, a number or a bool", by.text)
+		l.fail(by.at, TypeMismatch, "sample by %s, which is a list; it is text, a number or a bool", by.quoted())
 	}
 }
 
@@ -53,7 +53,7 @@ func (l *loader) selection(n *node, main *sourceNode) {
 		t, ok := known[from]
 		if !ok {
 			if whole {
-				l.fail(item.at, UndeclaredField, "there is no main field, feature or dimension field `%s`", from).Help = didYouMean(from, names(known))
+				l.fail(item.at, UndeclaredField, "there is no main field, feature or dimension field %s", item.quoted()).Help = didYouMean(from, names(known))
 			}
 			continue
 		}

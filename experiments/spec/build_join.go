@@ -43,7 +43,7 @@ func (l *loader) findSource(n *node) *sourceNode {
 	info := l.sources[n.text]
 	if info == nil {
 		if len(l.sources) > 0 {
-			l.fail(n.at, UnknownSource, "there is no source `%s`", n.text).Help = didYouMean(n.text, l.sourceNames())
+			l.fail(n.at, UnknownSource, "there is no source %s", n.quoted()).Help = didYouMean(n.text, l.sourceNames())
 		}
 		return nil
 	}
@@ -66,7 +66,7 @@ func (l *loader) key(n *node, main *sourceNode) bool {
 	}
 	for _, f := range n.get("partition_by").texts() {
 		if !contains(j.Key, f.text) {
-			l.fail(f.at, BadKey, "partition_by has `%s`, which is not part of the join key", f.text).Help = "records that join must lie in one partition: partition by the key or a part of it"
+			l.fail(f.at, BadKey, "partition_by has %s, which is not part of the join key", f.quoted()).Help = "records that join must lie in one partition: partition by the key or a part of it"
 			good = false
 		}
 	}
@@ -83,7 +83,7 @@ func (l *loader) keyFields(n *node, main *sourceNode, what string) bool {
 	}
 	for _, f := range n.texts() {
 		if seen[f.text] {
-			l.fail(f.at, BadKey, "%s has `%s` twice", what, f.text)
+			l.fail(f.at, BadKey, "%s has %s twice", what, f.quoted())
 			good = false
 		}
 		seen[f.text] = true
@@ -93,7 +93,7 @@ func (l *loader) keyFields(n *node, main *sourceNode, what string) bool {
 		}
 		t, ok := l.declared(f, main.source.Fields, "the main source `"+main.source.Name+"`")
 		if ok && !isScalar(t) {
-			l.fail(f.at, TypeMismatch, "%s has `%s`, which is a list; a key is text, a number or a bool", what, f.text)
+			l.fail(f.at, TypeMismatch, "%s has %s, which is a list; a key is text, a number or a bool", what, f.quoted())
 		}
 		good = good && ok && isScalar(t)
 	}
@@ -149,7 +149,7 @@ func (l *loader) label(e *entry, main *sourceNode, keysGood bool) (Label, bool) 
 	}
 	from.used = true
 	if from == main {
-		l.fail(n.get("source").at, UnknownSource, "the main source `%s` cannot be its own label", label.Source)
+		l.fail(n.get("source").at, UnknownSource, "the main source %s cannot be its own label", n.get("source").quoted())
 		return label, true
 	}
 	if !from.whole {
@@ -182,7 +182,7 @@ func (l *loader) window(n *node, label *Label) {
 		if at == nil {
 			at = n.find("before")
 		}
-		l.fail(at.value.at, BadWindow, "the window of the label `%s` is empty: no time lies in [t-%s, t+%s)", label.Name, short(label.Before), short(label.Within))
+		l.fail(at.value.at, BadWindow, "the window of the label `%s` is empty: no time lies in [t-%s, t+%s)", label.Name, mortise.FormatDuration(label.Before), mortise.FormatDuration(label.Within))
 	}
 }
 
@@ -198,6 +198,6 @@ func (l *loader) delay(n *node) {
 	}
 	given := n.get("delay")
 	if j.Delay = given.duration(largest); j.Delay < largest {
-		l.fail(given.at, BadWindow, "the delay %s is shorter than the window of the label `%s`, %s: its last labels would come too late", short(j.Delay), of, short(largest)).Help = "leave delay out, or make it at least " + short(largest)
+		l.fail(given.at, BadWindow, "the delay %s is shorter than the window of the label `%s`, %s: its last labels would come too late", mortise.FormatDuration(j.Delay), of, mortise.FormatDuration(largest)).Help = "leave delay out, or make it at least " + mortise.FormatDuration(largest)
 	}
 }

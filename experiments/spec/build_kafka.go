@@ -58,7 +58,7 @@ func (l *loader) tls(n *node) TLS {
 	}
 	known := !n.has("enabled") || n.get("enabled") != nil
 	for _, name := range []string{"root_cas_file", "cert_file", "key_file", "skip_cert_verify"} {
-		if e := n.find(name); e != nil && known && !t.Enabled {
+		if e := n.find(name); e != nil && known && !t.Enabled && e.value.text != "false" {
 			l.fail(e.at, Conflict, "tls has `%s`, but is not enabled", name).Help = "add enabled: true, or remove it"
 			return t
 		}

@@ -89,7 +89,7 @@ func (l *loader) parquet(n *node) {
 	seen := map[string]bool{}
 	for _, item := range p.texts() {
 		if seen[item.text] {
-			l.fail(item.at, Conflict, "partition has `%s` twice", item.text)
+			l.fail(item.at, Conflict, "partition has %s twice", item.quoted())
 		}
 		seen[item.text] = true
 	}

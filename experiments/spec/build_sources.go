@@ -56,23 +56,25 @@ func (l *loader) source(name string, n *node, info *sourceNode) Source {
 	if f := n.get("format"); s.Format != "json" {
 		l.fail(f.at, NotBuilt, "%s sources are checked, but this version cannot read them yet", s.Format).Help = "use format: json"
 	}
-	s.Fields, info.whole = l.fields(n.get("fields"), true)
+	s.Fields, info.whole = l.fields(n.get("fields"), "declare at least the event time and the key")
 	if info.whole {
 		l.eventTime(n.get("event_time"), &s)
+		l.notYet = deriveNames(n)
 		s.Where = l.condition(n.get("where"), s.Fields, "where")
 		info.whole = l.derive(n.get("derive"), &s)
+		l.notYet = nil
 	}
 	l.clean(n.get("clean"), &s)
 	return s
 }
 
 // fields reads a schema. It is whole when every field is good.
-func (l *loader) fields(n *node, needOne bool) (mortise.Schema, bool) {
+func (l *loader) fields(n *node, needOne string) (mortise.Schema, bool) {
 	if n == nil || n.kind != mapNode {
 		return nil, false
 	}
-	if len(n.entries) == 0 && needOne {
-		l.fail(n.at, MissingKey, "fields is empty; declare at least the event time and the key")
+	if len(n.entries) == 0 {
+		l.fail(n.at, MissingKey, "fields is empty").Help = needOne
 		return nil, false
 	}
 	var out mortise.Schema
@@ -87,6 +89,8 @@ func (l *loader) fields(n *node, needOne bool) (mortise.Schema, bool) {
 	return out, whole
 }
 
+const typeHelp = "write string, int, float, bool, timestamp, or a list such as [int]; ? makes it nullable"
+
 // fieldType reads `int?`, or `[int]`, which YAML makes a list of.
 func (l *loader) fieldType(n *node) (mortise.Type, bool) {
 	if n.bad || n.unset || !n.allGood() {
@@ -100,9 +104,9 @@ func (l *loader) fieldType(n *node) (mortise.Type, bool) {
 		}
 		text = "[" + n.items[0].text + "]"
 	}
-	t, err := mortise.ParseType(text)
+	t, err := mortise.ParseType(text) // the shape has looked at what is inside
 	if err != nil {
-		l.fail(n.at, BadType, "%s", err)
+		l.fail(n.at, BadType, "this is not the type of a list").Help = typeHelp
 		return mortise.Type{}, false
 	}
 	return t, true
@@ -132,22 +136,33 @@ func (l *loader) eventTime(n *node, s *Source) {
 	for _, k := range fit.kinds {
 		if t.Kind == k {
 			if t.Nullable {
-				l.fail(f.at, TypeMismatch, "the event time field `%s` is %s; every event has a time", f.text, t).Help = "declare it " + t.Kind.String()
+				l.fail(f.at, TypeMismatch, "the event time field %s is %s; every event has a time", f.quoted(), t).Help = "declare it " + t.Kind.String()
 			}
 			return
 		}
 	}
-	l.fail(f.at, TypeMismatch, "the event time field `%s` is %s; the unit %s is read from %s", f.text, t, s.TimeUnit, fit.says)
+	l.fail(f.at, TypeMismatch, "the event time field %s is %s; the unit %s is read from %s", f.quoted(), t, s.TimeUnit, fit.says)
 }
 
 // declared looks a field up and reports when it is not there.
 func (l *loader) declared(n *node, in mortise.Schema, where string) (mortise.Type, bool) {
 	i := in.Index(n.text)
 	if i < 0 {
-		l.fail(n.at, UndeclaredField, "%s has no field `%s`", where, n.text).Help = didYouMean(n.text, in.Names())
+		l.fail(n.at, UndeclaredField, "%s has no field %s", where, n.quoted()).Help = didYouMean(n.text, in.Names())
 		return mortise.Type{}, false
 	}
 	return in[i].Type, true
+}
+
+// deriveNames are the fields that a source derives.
+func deriveNames(n *node) []string {
+	var names []string
+	if d := n.get("derive"); d != nil {
+		for _, e := range d.entries {
+			names = append(names, e.key)
+		}
+	}
+	return names
 }
 
 // derive compiles the derived fields, all over the declared ones.
@@ -183,7 +198,7 @@ func (l *loader) clean(n *node, s *Source) {
 	}
 	s.Clean = n.text
 	if !contains(l.opts.CleanFuncs, n.text) {
-		d := l.fail(n.at, UnknownFunction, "no clean function `%s` is registered in this program", n.text)
+		d := l.fail(n.at, UnknownFunction, "no clean function %s is registered in this program", n.quoted())
 		if d.Help = didYouMean(n.text, l.opts.CleanFuncs); d.Help == "" {
 			d.Help = "register it in a program of your own; see examples/"
 		}

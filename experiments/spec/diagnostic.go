@@ -40,8 +40,10 @@ func (d *Diagnostic) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s:%d:%d: %s[%s]: %s\n", d.Path, d.Line, d.Col, d.Severity, d.Code, d.Message)
 	if line, col, ok := d.excerpt(); ok {
-		width := min(max(d.Len, 1), max(utf8.RuneCountInString(line)-col+1, 1))
-		fmt.Fprintf(&b, "    %s\n    %s^%s\n", line, strings.Repeat(" ", col-1), strings.Repeat("~", width-1))
+		runes := append([]rune(line), ' ')
+		end := min(col-1+max(d.Len, 1), max(len(runes)-1, col))
+		before, under := columns(runes[:col-1]), columns(runes[col-1:end])
+		fmt.Fprintf(&b, "    %s\n    %s^%s\n", line, strings.Repeat(" ", before), strings.Repeat("~", under-1))
 	}
 	if d.Help != "" {
 		fmt.Fprintf(&b, "help: %s\n", d.Help)
@@ -70,7 +72,20 @@ func (d *Diagnostic) excerpt() (string, int, bool) {
 		line = line[from : from+maxExcerptRunes]
 		col = min(col-from, len(line)+1)
 	}
-	return strings.TrimRight(string(line), " "), col, len(line) > 0
+	return string(line), col, len(line) > 0
+}
+
+// columns is how wide a terminal shows runes: East Asian ones and pictures take
+// two columns.
+func columns(runes []rune) (n int) {
+	for _, r := range runes {
+		n++
+		if r >= 0x1100 && (r <= 0x115f || r >= 0x2e80 && r <= 0xa4cf || r >= 0xac00 && r <= 0xd7a3 || r >= 0xf900 && r <= 0xfaff ||
+			r >= 0xfe30 && r <= 0xfe6f || r >= 0xff00 && r <= 0xff60 || r >= 0xffe0 && r <= 0xffe6 || r >= 0x1f300 && r <= 0x1faff || r >= 0x20000 && r <= 0x3fffd) {
+			n++
+		}
+	}
+	return n
 }
 
 // MarshalJSON writes the finding for `lint --json`.

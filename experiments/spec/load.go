@@ -82,7 +82,8 @@ type loader struct {
 	exp   *Experiment
 
 	sources     map[string]*sourceNode
-	faultyParts bool // a feature or dimension is not among the compiled ones
+	notYet      []string // derived fields, while what cannot read them is compiled
+	faultyParts bool     // a feature or dimension is not among the compiled ones
 }
 
 // fail records an error. The pointer is good until the next one is recorded.
@@ -122,13 +123,12 @@ func (l *loader) read(name string, raw []byte) *node {
 	}
 	if root.kind == nullNode && len(l.diags) == before {
 		d := l.fail(place{src, 1, 1, 1}, EmptyFile, "there is nothing in this file")
-		d.Help = "start from `mortise init`, or from an experiment in examples/"
+		d.Help = "start from an experiment in examples/"
 		return nil
 	}
 	root = l.override(root)
 	l.expand(root)
 	l.check(root, of(experimentBlock), "the file")
-	l.maskSecrets(root)
 	if root.bad {
 		return nil
 	}
@@ -140,7 +140,7 @@ func newSource(path string, order int, text string) *source {
 	for i := range lines {
 		lines[i] = strings.TrimSuffix(lines[i], "\r")
 	}
-	return &source{path: path, order: order, lines: lines, masks: map[int]bool{}}
+	return &source{path: path, order: order, lines: lines, masks: secretLines(lines)}
 }
 
 // checkText refuses what is not text before the parser sees it.

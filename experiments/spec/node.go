@@ -145,6 +145,17 @@ func (n *node) within(col, len int) place {
 	return at
 }
 
+// hide keeps a value out of all messages.
+func (n *node) hide() {
+	n.written = "***"
+	for i := range n.entries {
+		n.entries[i].value.hide()
+	}
+	for _, item := range n.items {
+		item.hide()
+	}
+}
+
 // quoted shows a scalar in a message the way that it was written.
 func (n *node) quoted() string {
 	text := n.written

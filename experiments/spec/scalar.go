@@ -62,18 +62,6 @@ func (n *node) size(def int64) int64 {
 	return v
 }
 
-// short writes a duration the way that files do: 1h, not 1h0m0s.
-func short(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = text[:len(text)-2]
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = text[:len(text)-2]
-	}
-	return text
-}
-
 var sizeUnits = []struct {
 	suffix string
 	bytes  int64
@@ -94,7 +82,7 @@ func parseSize(s string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n <= 0 || n > 1e12/unit {
-		return 0, fmt.Errorf("size %q: write a number and a unit (B, KB, MB, GB, KiB, MiB, GiB), such as 128MB, up to 1000GB", s)
+		return 0, fmt.Errorf("%q is not a size", s)
 	}
 	return n * unit, nil
 }

@@ -158,11 +158,14 @@ func (l *loader) checkBlock(n *node, b *block, what string) {
 			d.Help = didYouMean(e.key, b.names())
 			continue
 		}
+		if k.secret {
+			e.value.hide()
+		}
 		l.check(e.value, k.shape, "`"+k.name+"`")
 	}
 	for _, k := range b.keys {
 		if k.required && !n.has(k.name) {
-			l.fail(n.at, MissingKey, "%s needs `%s`: %s", b.name, k.name, k.doc)
+			l.fail(n.at, MissingKey, "%s needs `%s`", b.name, k.name).Help = k.doc
 		}
 	}
 }
@@ -235,12 +238,12 @@ func (l *loader) checkScalar(n *node, s *shape, what string) {
 	case aSize:
 		if _, err := parseSize(n.text); err != nil {
 			n.bad = true
-			l.fail(n.at, BadSize, "%s: %s", what, err)
+			l.fail(n.at, BadSize, "%s takes a number and a unit (B, KB, MB, GB, KiB, MiB, GiB), such as 128MB, up to 1000GB, not %s", what, n.quoted())
 		}
 	case aType:
 		if _, err := mortise.ParseType(n.text); err != nil {
 			n.bad = true
-			l.fail(n.at, BadType, "%s: %s", what, err)
+			l.fail(n.at, BadType, "%s is of no known type, %s", what, n.quoted()).Help = typeHelp
 		}
 	case experimentName, identifier, sourceName, topicName:
 		l.checkNameValue(n, s, what)
@@ -274,15 +277,13 @@ func (l *loader) checkEnum(n *node, s *shape, what string) {
 	if !slices.Contains(s.enum, n.text) {
 		n.bad = true
 		d := l.fail(n.at, BadValue, "%s is one of %s, not %s", what, strings.Join(s.enum, ", "), n.quoted())
-		d.Help = didYouMean(n.text, s.enum)
+		d.Help = nearestHelp(n.text, s.enum)
 	}
 }
 
 func (l *loader) checkDuration(n *node, s *shape, what string) {
 	d, err := mortise.ParseDuration(n.text)
 	switch {
-	case err != nil && n.kind == textNode && !n.fromEnv:
-		l.fail(n.at, BadDuration, "%s: %s", what, err)
 	case err != nil:
 		l.fail(n.at, BadDuration, "%s takes a number and a unit (ms, s, m, h, d), such as 90s, 1h30m or 7d, not %s", what, n.quoted())
 	case d < time.Duration(s.min):

@@ -6,6 +6,25 @@ import "strings"
 // nearest one, or all of them when they are few. It is "" when there is nothing
 // to say.
 func didYouMean(name string, known []string) string {
+	if help := nearestHelp(name, known); help != "" {
+		return help
+	}
+	if len(known) > 0 && len(known) <= 12 {
+		return "there is " + strings.Join(known, ", ")
+	}
+	return ""
+}
+
+// nearestHelp is didYouMean where the message itself lists all of them.
+func nearestHelp(name string, known []string) string {
+	if best := nearest(name, known); best != "" {
+		return "did you mean `" + best + "`?"
+	}
+	return ""
+}
+
+// nearest is the known name that a typing error may have made name of, or "".
+func nearest(name string, known []string) string {
 	best, distance := "", max(len(name)/3, 1)+1
 	for _, k := range known {
 		d := editDistance(strings.ToLower(name), strings.ToLower(k), distance)
@@ -13,13 +32,7 @@ func didYouMean(name string, known []string) string {
 			best, distance = k, d
 		}
 	}
-	switch {
-	case best != "":
-		return "did you mean `" + best + "`?"
-	case len(known) > 0 && len(known) <= 12:
-		return "there is " + strings.Join(known, ", ")
-	}
-	return ""
+	return best
 }
 
 // editDistance is the number of insertions, deletions, replacements and swaps of

@@ -55,7 +55,7 @@ func (l *loader) parseYAML(src *source, text string, shift int) (out *node) {
 			continue
 		}
 		if body != nil {
-			d := l.fail(r.place(doc.Body.GetToken(), 1), MultiDocument, "a second document starts here; a file is one experiment")
+			d := l.fail(r.start(doc.Body), MultiDocument, "a second document starts here; a file is one experiment")
 			d.Help = "move it into a file of its own; `mortise run` takes several files"
 			return nil
 		}
@@ -97,6 +97,17 @@ func (r *reader) place(tk *token.Token, len int) place {
 		at.col += r.shift
 	}
 	return at
+}
+
+// start is where a value begins; a mapping's own token is its first colon.
+func (r *reader) start(n ast.Node) place {
+	for {
+		m, ok := n.(*ast.MappingNode)
+		if !ok || len(m.Values) == 0 || m.IsFlowStyle {
+			return r.place(n.GetToken(), 1)
+		}
+		n = m.Values[0].Key
+	}
 }
 
 // node reads any value.
