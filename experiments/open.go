@@ -8,8 +8,11 @@ import (
 	"github.com/mortise-dev/mortise/joiner"
 )
 
-// fromStart asks Transport.Start for the configured starting point.
-const fromStart int64 = -1
+// Offsets that Transport.Start understands besides real ones.
+const (
+	OffsetEarliest int64 = -2
+	OffsetLatest   int64 = -1
+)
 
 func (w *Worker) stateName(partition int32) string { return fmt.Sprintf("%s/%d", w.name, partition) }
 
@@ -32,17 +35,7 @@ func (w *Worker) openTasks(committed map[TopicPartition]CommittedOffset) error {
 			return err
 		}
 	}
-	if err := w.transport.Start(start); err != nil {
-		return err
-	}
-	for tp, rt := range w.byPart {
-		for _, in := range rt.inputs {
-			if rt.runner.next[in] < 0 {
-				rt.runner.next[in] = start[tp]
-			}
-		}
-	}
-	return nil
+	return w.transport.Start(start)
 }
 
 func (w *Worker) openTask(partition int32, committed map[TopicPartition]CommittedOffset, start map[TopicPartition]int64) error {
@@ -73,7 +66,7 @@ func (w *Worker) openTask(partition int32, committed map[TopicPartition]Committe
 		case at != nil:
 			r.next[in] = at.Lows[in]
 		default:
-			r.next[in] = fromStart
+			r.next[in] = w.startOffset()
 		}
 		if prior, ok := start[tp]; ok && prior >= 0 { // one topic read as two sources: from where the first of them needs it
 			start[tp] = min(prior, r.next[in])
@@ -86,6 +79,13 @@ func (w *Worker) openTask(partition int32, committed map[TopicPartition]Committe
 		return r.maybeFinishRebuild(w.opts.NowMS())
 	}
 	return nil
+}
+
+func (w *Worker) startOffset() int64 {
+	if w.pipeline.Experiments[0].Kafka.StartOffset == "latest" {
+		return OffsetLatest
+	}
+	return OffsetEarliest
 }
 
 // committedAt reads what the group has committed for a partition; nil when nothing.

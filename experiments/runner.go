@@ -19,6 +19,7 @@ type runner struct {
 	task      *joiner.Task
 	store     joiner.Store
 	readers   []*clean.Reader // per input
+	checkers  []*clean.Reader // per input: a label is decoded whole while its keys are in use
 	clock     *joiner.Watermarks
 	next      []int64 // per input: the next offset to read
 	high      []int64 // per input: the end offset as last seen
@@ -50,7 +51,7 @@ func newRunner(p *Pipeline, partition int32, sources []*clean.Source, store join
 	r.task = task
 	r.clock = joiner.NewWatermarks(task.WatermarkMS())
 	for i, s := range sources {
-		r.readers = append(r.readers, s.NewReader())
+		r.readers, r.checkers = append(r.readers, s.NewReader()), append(r.checkers, s.NewReader())
 		first := p.Sources[i].Specs[0]
 		r.clock.AddInput(first.OutOfOrderness.Milliseconds(), first.IdleAfter.Milliseconds(), nowMS)
 	}
@@ -135,16 +136,17 @@ func (r *runner) takeOne(in int, rec *mortise.Record, nowMS int64) error {
 		}
 	}
 	if in != 0 && accept != 0 { // labels are few: all that they declare is checked now
-		_, undecoded, err := reader.Decode(ev.Value)
+		checker := r.checkers[in]
+		_, undecoded, err := checker.Decode(ev.Value)
 		if err != nil {
 			return r.refuse(in, rec, err)
 		}
 		if undecoded &= accept; undecoded != 0 {
-			if err := r.letters(in, rec, undecoded, reader); err != nil {
+			if err := r.letters(in, rec, undecoded, checker); err != nil {
 				return err
 			}
 			accept, bad = accept&^undecoded, bad|undecoded
-			reason = reader.Fault(bits.TrailingZeros32(undecoded)).Reason
+			reason = checker.Fault(bits.TrailingZeros32(undecoded)).Reason
 		}
 	}
 	return r.task.Add(&joiner.Event{Source: in, TimeMS: ev.TimeMS, Partition: rec.Partition, Offset: rec.Offset,
