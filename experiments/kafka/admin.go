@@ -1,0 +1,307 @@
+package kafka
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/mortise-dev/mortise/experiments"
+)
+
+// Admin asks brokers about topics and groups, and creates topics. Its methods
+// are safe for concurrent use.
+type Admin struct {
+	client *kgo.Client
+	adm    *kadm.Client
+}
+
+// OpenAdmin connects. Errors: *ConnectError.
+func OpenAdmin(ctx context.Context, c Connection) (*Admin, error) {
+	client, err := c.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Admin{client: client, adm: kadm.NewClient(client)}, nil
+}
+
+// Close disconnects.
+func (a *Admin) Close() { a.client.Close() }
+
+// TopicSpec is a topic to be made.
+type TopicSpec struct {
+	Name       string
+	Partitions int32             // -1: the broker's default
+	Configs    map[string]string // retention.ms and the like
+}
+
+// RetentionForever keeps records however old their timestamps are: for topics
+// on the embedded broker.
+const RetentionForever = "-1"
+
+// Retention is a retention.ms for records whose timestamps are up to maxAge old
+// when they are written. Kafka counts from a record's own timestamp, so replayed
+// records need their age on top of the week that is kept for readers.
+func Retention(maxAge time.Duration) string {
+	const week = 7 * 24 * time.Hour
+	return strconv.FormatInt((max(maxAge, 0) + week).Milliseconds(), 10)
+}
+
+// EnsureTopics creates those topics that do not exist, waits until they can be
+// used, and returns the partition counts of all. A topic that exists is left as
+// it is.
+func (a *Admin) EnsureTopics(ctx context.Context, topics []TopicSpec) (map[string]int32, error) {
+	names := make([]string, 0, len(topics))
+	for i := range topics {
+		names = append(names, topics[i].Name)
+	}
+	found, err := a.adm.ListTopics(ctx, names...)
+	if err != nil {
+		return nil, fmt.Errorf("listing topics: %w", err)
+	}
+	for i := range topics {
+		if d := found[topics[i].Name]; errors.Is(d.Err, kerr.UnknownTopicOrPartition) {
+			if err := a.create(ctx, &topics[i]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return a.awaitTopics(ctx, names)
+}
+
+func (a *Admin) create(ctx context.Context, topic *TopicSpec) error {
+	configs := make(map[string]*string, len(topic.Configs))
+	for name, value := range topic.Configs {
+		configs[name] = &value
+	}
+	_, err := a.adm.CreateTopic(ctx, topic.Partitions, -1, configs, topic.Name)
+	switch {
+	case errors.Is(err, kerr.TopicAlreadyExists):
+		return nil // somebody was faster
+	case errors.Is(err, kerr.InvalidTopicException):
+		return fmt.Errorf("creating topic %s: the name is not allowed, or differs from another topic's only in '.' and '_': %w", topic.Name, err)
+	case err != nil:
+		return fmt.Errorf("creating topic %s with %d partitions: %w", topic.Name, topic.Partitions, err)
+	}
+	return nil
+}
+
+// awaitTopics waits until every partition has a leader: on a cluster a new topic
+// reaches the brokers one after another.
+func (a *Admin) awaitTopics(ctx context.Context, names []string) (map[string]int32, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		counts, err := a.ready(ctx, names)
+		if err == nil {
+			return counts, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for topics to be usable: %w", err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func (a *Admin) ready(ctx context.Context, names []string) (map[string]int32, error) {
+	found, err := a.describe(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	counts := make(map[string]int32, len(found))
+	for name, d := range found {
+		counts[name] = int32(len(d.Partitions))
+		for _, p := range d.Partitions {
+			if p.Err != nil || p.Leader < 0 {
+				return nil, fmt.Errorf("topic %s: partition %d has no leader: %w", name, p.Partition, cmp.Or(p.Err, error(kerr.LeaderNotAvailable)))
+			}
+		}
+	}
+	return counts, nil
+}
+
+// Topics returns the partition count of every topic that is not internal.
+func (a *Admin) Topics(ctx context.Context) (map[string]int32, error) {
+	found, err := a.adm.ListTopics(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing topics: %w", err)
+	}
+	counts := make(map[string]int32, len(found))
+	for name, d := range found {
+		counts[name] = int32(len(d.Partitions))
+	}
+	return counts, nil
+}
+
+// Partitions returns the partition counts of topics. Errors: *MissingTopicError.
+func (a *Admin) Partitions(ctx context.Context, topics ...string) (map[string]int32, error) {
+	found, err := a.describe(ctx, topics)
+	counts := make(map[string]int32, len(found))
+	for name, d := range found {
+		counts[name] = int32(len(d.Partitions))
+	}
+	return counts, err
+}
+
+// describe returns details of topics that must exist.
+func (a *Admin) describe(ctx context.Context, topics []string) (map[string]kadm.TopicDetail, error) {
+	if len(topics) == 0 {
+		return nil, nil
+	}
+	found, err := a.adm.ListTopics(ctx, topics...)
+	if err != nil {
+		return nil, fmt.Errorf("listing topics: %w", err)
+	}
+	for _, name := range topics {
+		d, ok := found[name]
+		switch {
+		case !ok || errors.Is(d.Err, kerr.UnknownTopicOrPartition):
+			return nil, a.missing(ctx, name)
+		case d.Err != nil:
+			return nil, fmt.Errorf("topic %s: %w", name, d.Err)
+		}
+	}
+	return found, nil
+}
+
+func (a *Admin) missing(ctx context.Context, topic string) error {
+	all, err := a.adm.ListTopics(ctx)
+	if err != nil {
+		return &MissingTopicError{Topic: topic} // it is missing, whatever others there are
+	}
+	return &MissingTopicError{Topic: topic, Existing: all.Names()}
+}
+
+// batchLimits returns each topic's max.message.bytes, as far as it can be asked.
+func (a *Admin) batchLimits(ctx context.Context, topics []string) (map[string]int, error) {
+	limits := make(map[string]int, len(topics))
+	if len(topics) == 0 {
+		return limits, nil
+	}
+	topics = slices.Compact(slices.Sorted(slices.Values(topics)))
+	for _, name := range topics {
+		limits[name] = defaultBatchBytes
+	}
+	configs, err := a.adm.DescribeTopicConfigs(ctx, topics...)
+	if err != nil && !isAuth(err) {
+		return nil, fmt.Errorf("asking how large the records of topics may be: %w", err)
+	}
+	for _, c := range configs {
+		if n := batchLimit(c); n > 0 && c.Err == nil {
+			limits[c.Name] = min(max(n, 1024), MaxRecordBytes+recordOverheadBytes)
+		}
+	}
+	return limits, nil
+}
+
+// batchLimit reads max.message.bytes; 0 when it is not told. The embedded broker
+// reports the broker's own setting beside a topic's default, not in its place.
+func batchLimit(c kadm.ResourceConfig) int {
+	limit, isDefault, brokers := 0, false, 0
+	for _, v := range c.Configs {
+		n, err := strconv.Atoi(v.MaybeValue())
+		switch {
+		case err != nil:
+		case v.Key == "max.message.bytes":
+			limit, isDefault = n, v.Source == kmsg.ConfigSourceDefaultConfig
+		case v.Key == "message.max.bytes" && v.Source != kmsg.ConfigSourceDefaultConfig:
+			brokers = n
+		}
+	}
+	if isDefault && brokers > 0 {
+		return brokers
+	}
+	return limit
+}
+
+// Ends returns the end offsets (last stable) of all partitions of topics.
+func (a *Admin) Ends(ctx context.Context, topics ...string) (map[experiments.TopicPartition]int64, error) {
+	return flatten(a.adm.ListCommittedOffsets(ctx, topics...))
+}
+
+// ends returns the end offsets of parts.
+func (a *Admin) ends(ctx context.Context, parts []experiments.TopicPartition) (map[experiments.TopicPartition]int64, error) {
+	all, err := a.Ends(ctx, topicsOf(parts)...)
+	if err != nil {
+		return nil, fmt.Errorf("asking where topics end: %w", err)
+	}
+	ends := make(map[experiments.TopicPartition]int64, len(parts))
+	for _, tp := range parts {
+		end, ok := all[tp]
+		if !ok {
+			return nil, fmt.Errorf("asking where topics end: %s has no partition %d", tp.Topic, tp.Partition)
+		}
+		ends[tp] = end
+	}
+	return ends, nil
+}
+
+// lanes places a reader at wanted in each of the partitions of owned.
+func (a *Admin) lanes(ctx context.Context, owned map[experiments.TopicPartition]experiments.CommittedOffset,
+	wanted map[experiments.TopicPartition]int64,
+) ([]*lane, error) {
+	var (
+		parts    []experiments.TopicPartition
+		earliest bool
+		starts   map[experiments.TopicPartition]int64
+	)
+	for tp := range owned {
+		parts = append(parts, tp)
+		earliest = earliest || wanted[tp] == experiments.OffsetEarliest
+	}
+	slices.SortFunc(parts, func(x, y experiments.TopicPartition) int {
+		return cmp.Or(cmp.Compare(x.Partition, y.Partition), cmp.Compare(x.Topic, y.Topic))
+	})
+	ends, err := a.ends(ctx, parts)
+	if err == nil && earliest {
+		starts, err = flatten(a.adm.ListStartOffsets(ctx, topicsOf(parts)...))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finding where to start reading: %w", err)
+	}
+	lanes := make([]*lane, 0, len(parts))
+	for _, tp := range parts {
+		l := &lane{tp: tp, next: wanted[tp], end: ends[tp]}
+		switch l.next {
+		case experiments.OffsetEarliest:
+			l.next = starts[tp]
+		case experiments.OffsetLatest:
+			l.next = l.end
+		}
+		lanes = append(lanes, l)
+	}
+	return lanes, nil
+}
+
+func flatten(listed kadm.ListedOffsets, err error) (map[experiments.TopicPartition]int64, error) {
+	if err == nil {
+		err = listed.Error()
+	}
+	if err != nil {
+		return nil, err
+	}
+	offsets := map[experiments.TopicPartition]int64{}
+	listed.Each(func(o kadm.ListedOffset) {
+		offsets[experiments.TopicPartition{Topic: o.Topic, Partition: o.Partition}] = o.Offset
+	})
+	return offsets, nil
+}
+
+func topicsOf(parts []experiments.TopicPartition) []string {
+	var topics []string
+	for _, tp := range parts {
+		if !slices.Contains(topics, tp.Topic) {
+			topics = append(topics, tp.Topic)
+		}
+	}
+	return topics
+}

@@ -1,0 +1,202 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/mortise-dev/mortise/experiments"
+)
+
+// TooLargeError says that a topic does not take a record of this size.
+type TooLargeError struct {
+	Topic      string
+	Key        []byte
+	SizeBytes  int
+	LimitBytes int // 0 when the broker refused without a known limit
+}
+
+// Error names the record and the setting to raise.
+func (e *TooLargeError) Error() string {
+	key := e.Key
+	more := ""
+	if len(key) > 64 {
+		key, more = key[:64], "…"
+	}
+	msg := fmt.Sprintf("a record of %d bytes with key %q%s is too large for topic %s", e.SizeBytes, key, more, e.Topic)
+	if e.LimitBytes > 0 {
+		msg += fmt.Sprintf(", which takes %d", e.LimitBytes)
+	}
+	return msg + ": raise the topic's max.message.bytes"
+}
+
+// recordOverheadBytes bounds what a record and its batch take beside key, value
+// and headers.
+const recordOverheadBytes = 128
+
+const (
+	slabBytes   = 1 << 20
+	slabRecords = 2048
+)
+
+// outbox copies what is produced into slabs that are used again once all their
+// records are acknowledged. The number of slabs bounds what is under way; a
+// producer that is too fast waits for a slab.
+type outbox struct {
+	client *kgo.Client
+	limits map[string]int // the largest batch by topic
+	free   chan *slab
+	slab   *slab // being filled; nil at first
+
+	mu  sync.Mutex
+	err error // the first failure since take
+}
+
+// slab holds the records of about a mebibyte.
+type slab struct {
+	data    []byte
+	records []kgo.Record
+	headers []kgo.RecordHeader
+	waiting atomic.Int32 // records not acknowledged, and one while it is filled
+	done    func(*kgo.Record, error)
+}
+
+func newOutbox(client *kgo.Client, limits map[string]int, bufferBytes int) *outbox {
+	n := max(bufferBytes/slabBytes, 2)
+	o := &outbox{client: client, limits: limits, free: make(chan *slab, n)}
+	for range n {
+		o.free <- o.newSlab()
+	}
+	return o
+}
+
+func (o *outbox) newSlab() *slab {
+	s := &slab{records: make([]kgo.Record, 0, slabRecords)}
+	s.done = func(r *kgo.Record, err error) {
+		if err != nil {
+			o.fail(r, err)
+		}
+		o.unref(s)
+	}
+	return s
+}
+
+// producerOptions are those of every producing client: idempotent, all
+// replicas, Kafka's own partitioner.
+func producerOptions(limits map[string]int) []kgo.Opt {
+	return []kgo.Opt{
+		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
+		kgo.ProducerBatchMaxBytesFn(func(topic string) int32 {
+			if limit, ok := limits[topic]; ok {
+				return int32(limit)
+			}
+			return defaultBatchBytes
+		}),
+		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.SnappyCompression(), kgo.NoCompression()),
+		kgo.ProducerLinger(5 * time.Millisecond),
+		kgo.UnknownTopicRetries(2),
+	}
+}
+
+// put copies out and hands it to the client. It waits while all slabs are under
+// way. Errors: *TooLargeError, after which the transaction is as it was.
+func (o *outbox) put(out *experiments.Output) error {
+	size := len(out.Key) + len(out.Value)
+	for i := range out.Headers {
+		size += len(out.Headers[i].Key) + len(out.Headers[i].Value)
+	}
+	if limit, ok := o.limits[out.Topic]; ok && size+recordOverheadBytes > limit {
+		return &TooLargeError{Topic: out.Topic, Key: append([]byte(nil), out.Key...), SizeBytes: size, LimitBytes: limit}
+	}
+	s := o.room(size, len(out.Headers))
+	s.records = append(s.records, kgo.Record{Topic: out.Topic, Key: s.copy(out.Key), Value: s.copy(out.Value),
+		Timestamp: time.UnixMilli(out.TimestampMS), Headers: s.copyHeaders(out.Headers)})
+	s.waiting.Add(1)
+	o.client.Produce(context.Background(), &s.records[len(s.records)-1], s.done)
+	return nil
+}
+
+// room returns a slab with room for a record.
+func (o *outbox) room(size, headers int) *slab {
+	s := o.slab
+	if s != nil && len(s.records) < cap(s.records) && len(s.data)+size <= cap(s.data) && len(s.headers)+headers <= cap(s.headers) {
+		return s
+	}
+	if s != nil {
+		o.unref(s)
+	}
+	s = <-o.free
+	if n := max(size, slabBytes); cap(s.data) < n || cap(s.data) > slabBytes && n == slabBytes {
+		s.data = make([]byte, 0, n) // at first, for a large record, and after one
+	}
+	if n := max(headers, 4*slabRecords); headers > 0 && cap(s.headers) < n {
+		s.headers = make([]kgo.RecordHeader, 0, n)
+	}
+	s.waiting.Store(1)
+	o.slab = s
+	return s
+}
+
+// unref lets go of one of a slab's reasons to wait, and frees it with the last.
+func (o *outbox) unref(s *slab) {
+	if s.waiting.Add(-1) > 0 {
+		return
+	}
+	clear(s.records)
+	clear(s.headers)
+	s.data, s.records, s.headers = s.data[:0], s.records[:0], s.headers[:0]
+	o.free <- s
+}
+
+// copy returns nil for nil: a record without a key is not one with an empty key.
+func (s *slab) copy(b []byte) []byte {
+	if b == nil {
+		return nil
+	}
+	from := len(s.data)
+	s.data = append(s.data, b...)
+	return s.data[from:len(s.data):len(s.data)]
+}
+
+func (s *slab) copyHeaders(headers []experiments.Header) []kgo.RecordHeader {
+	if len(headers) == 0 {
+		return nil
+	}
+	from := len(s.headers)
+	for i := range headers {
+		s.headers = append(s.headers, kgo.RecordHeader{Key: headers[i].Key, Value: s.copy(headers[i].Value)})
+	}
+	return s.headers[from:len(s.headers):len(s.headers)]
+}
+
+// fail keeps the first failure, in words that outlive the record's slab.
+func (o *outbox) fail(r *kgo.Record, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.err != nil:
+	case errors.Is(err, kerr.MessageTooLarge):
+		o.err = &TooLargeError{Topic: r.Topic, Key: append([]byte(nil), r.Key...), SizeBytes: len(r.Key) + len(r.Value), LimitBytes: o.limits[r.Topic]}
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		o.err = fmt.Errorf("producing to topic %s: it does not exist (any more): %w", r.Topic, err)
+	case errors.Is(err, kerr.TopicAuthorizationFailed):
+		o.err = fmt.Errorf("producing to topic %s: the broker does not allow this user to write it: %w", r.Topic, err)
+	default:
+		o.err = fmt.Errorf("producing to topic %s: %w", r.Topic, err)
+	}
+}
+
+// takeErr returns the first failure since the last call.
+func (o *outbox) takeErr() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	err := o.err
+	o.err = nil
+	return err
+}

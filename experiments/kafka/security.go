@@ -1,0 +1,107 @@
+package kafka
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/oauth"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+)
+
+// security translates the tls and sasl blocks.
+func (c *Connection) security() ([]kgo.Opt, error) {
+	var opts []kgo.Opt
+	if c.TLS.Enabled {
+		conf, err := c.tlsConfig()
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, kgo.DialTLSConfig(conf))
+	}
+	if c.SASL.Mechanism != "" {
+		mechanism, err := c.mechanism()
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, kgo.SASL(mechanism))
+	}
+	return opts, nil
+}
+
+func (c *Connection) tlsConfig() (*tls.Config, error) {
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.TLS.SkipCertVerify}
+	if path := c.TLS.RootCAsFile; path != "" {
+		pem, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("reading tls.root_cas_file: %w", err)
+		}
+		conf.RootCAs = x509.NewCertPool()
+		if !conf.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("reading tls.root_cas_file: %s holds no PEM certificate", path)
+		}
+	}
+	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
+		return nil, errors.New("tls.cert_file and tls.key_file go together: set both or neither")
+	}
+	if c.TLS.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(c.TLS.CertFile, c.TLS.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading tls.cert_file %s and tls.key_file %s: %w", c.TLS.CertFile, c.TLS.KeyFile, err)
+		}
+		conf.Certificates = []tls.Certificate{pair}
+	}
+	return conf, nil
+}
+
+func (c *Connection) mechanism() (sasl.Mechanism, error) {
+	switch c.SASL.Mechanism {
+	case "PLAIN":
+		return plain.Auth{User: c.SASL.Username, Pass: c.SASL.Password}.AsMechanism(), nil
+	case "SCRAM-SHA-256":
+		return scram.Auth{User: c.SASL.Username, Pass: c.SASL.Password}.AsSha256Mechanism(), nil
+	case "SCRAM-SHA-512":
+		return scram.Auth{User: c.SASL.Username, Pass: c.SASL.Password}.AsSha512Mechanism(), nil
+	case "OAUTHBEARER":
+		return oauth.Auth{Token: c.SASL.Token}.AsMechanism(), nil
+	}
+	return nil, fmt.Errorf("sasl.mechanism %q is not known: use PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER", c.SASL.Mechanism)
+}
+
+// advise says what to check after err, and whether waiting may mend it.
+func (c *Connection) advise(err error) (advice string, waiting bool) {
+	var (
+		plainTLS *kgo.ErrFirstReadEOF
+		record   tls.RecordHeaderError
+		verify   *tls.CertificateVerificationError
+	)
+	switch {
+	case errors.Is(err, kerr.UnsupportedSaslMechanism):
+		return fmt.Sprintf("the broker does not offer sasl.mechanism %s", c.SASL.Mechanism), false
+	case isAuth(err):
+		return fmt.Sprintf("the broker refused user %q with %s: check sasl.mechanism, sasl.username and sasl.password (or sasl.token)",
+			c.SASL.Username, c.SASL.Mechanism), false
+	case errors.As(err, &verify):
+		return "the broker's certificate does not verify: set tls.root_cas_file to the CA that signed it, and name the brokers as it does", false
+	case errors.As(err, &record):
+		return "the broker does not speak TLS on this port: use its TLS port, or leave tls.enabled out", false
+	case errors.As(err, &plainTLS), errors.Is(err, io.EOF):
+		if c.SASL.Mechanism != "" {
+			return fmt.Sprintf("the broker hung up, as it may on wrong credentials: check sasl.mechanism %s, user %q and its password, and tls.enabled",
+				c.SASL.Mechanism, c.SASL.Username), false
+		}
+		return "the broker hung up: it may want a sasl block, or this is (or is not) its TLS port: check tls.enabled", false
+	}
+	advice = "check the addresses (--brokers or kafka.seed_brokers), that the broker runs, and that the addresses it advertises can be reached from here"
+	if c.TLS.Enabled {
+		advice += "; and that they are its TLS ports, as tls.enabled is set"
+	}
+	return advice, true
+}
