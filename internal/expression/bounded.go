@@ -19,6 +19,11 @@ const (
 	maxTextBytes        = 1 << 20 // one text that is built
 	maxElementTextBytes = 4 << 10 // the same, once for each element of a list
 	maxListLen          = 10_000  // a list that a predicate, uniq or split goes over
+
+	// What a predicate reads from outside, once for each element.
+	maxElementReadBytes = 64 << 10
+	maxElementListLen   = 1000
+	maxElementUniqLen   = 100
 )
 
 var errTextTooLong = errors.New("the text that it builds is too long")
@@ -50,25 +55,25 @@ func makeBounded() map[string]*builtin.Function {
 		add("$float"+suffix, 0.0, toFloat)
 	}
 	list := reflect.FuncOf([]reflect.Type{reflect.TypeFor[any]()}, []reflect.Type{reflect.TypeFor[any]()}, false)
-	out["$list"] = &builtin.Function{Name: "$list", Func: boundedList, Types: []reflect.Type{list}}
-	uniq := *builtin.Builtins[builtin.Index["uniq"]]
-	plainUniq := uniq.Func
-	uniq.Func = func(args ...any) (any, error) {
-		if _, err := boundedList(args...); err != nil {
-			return nil, err
-		}
-		return plainUniq(args...)
+	for name, check := range map[string]func(...any) (any, error){"$list": boundedList, "$short": short} {
+		out[name] = &builtin.Function{Name: name, Func: check, Types: []reflect.Type{list}}
 	}
-	for _, name := range []string{"$uniq", "$uniq#"} {
-		u := uniq
-		u.Name = name
-		out[name] = &u
+	for name, limit := range map[string]int{"$uniq": maxListLen, "$uniq#": maxElementUniqLen} {
+		uniq := *builtin.Builtins[builtin.Index["uniq"]] // its time is quadratic
+		inner := uniq.Func
+		uniq.Name, uniq.Func = name, func(args ...any) (any, error) {
+			if err := checkLen(args[0], limit); err != nil {
+				return nil, err
+			}
+			return inner(args...)
+		}
+		out[name] = &uniq
 	}
 	return out
 }
 
 var builders = map[string]builder{
-	"concat": func(a []any, limit int) (any, error) {
+	"plus": func(a []any, limit int) (any, error) {
 		x, y := a[0].(string), a[1].(string)
 		if len(x)+len(y) > limit {
 			return nil, errTextTooLong
@@ -217,9 +222,21 @@ func toFloat(a ...any) (any, error) {
 }
 
 // boundedList passes a list through that is short enough to go over.
-func boundedList(a ...any) (any, error) {
+func boundedList(a ...any) (any, error) { return a[0], checkLen(a[0], maxListLen) }
+
+// short passes a list or a text through that is short enough to be gone over
+// once for each element of another list.
+func short(a ...any) (any, error) {
+	if s, ok := a[0].(string); ok && len(s) > maxElementReadBytes {
+		return nil, fmt.Errorf("a text of %d bytes is read for every element of a list; the limit is %d", len(s), maxElementReadBytes)
+	}
+	return a[0], checkLen(a[0], maxElementListLen)
+}
+
+// checkLen checks a list's length; what is no list passes.
+func checkLen(list any, limit int) error {
 	n := 0
-	switch x := a[0].(type) {
+	switch x := list.(type) {
 	case []any:
 		n = len(x)
 	case []int:
@@ -231,8 +248,8 @@ func boundedList(a ...any) (any, error) {
 	case []bool:
 		n = len(x)
 	}
-	if n > maxListLen {
-		return nil, fmt.Errorf("the list has %d elements; a function that goes over one takes at most %d", n, maxListLen)
+	if n > limit {
+		return fmt.Errorf("the list has %d elements; a function that goes over it takes at most %d here", n, limit)
 	}
-	return a[0], nil
+	return nil
 }

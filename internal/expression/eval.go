@@ -17,7 +17,7 @@ import (
 type Evaluator struct {
 	program *Program
 	slots   []int
-	quick   bound // nil where the engine evaluates
+	quick   condition // nil where the engine evaluates
 	env     map[string]any
 	machine vm.VM
 }
@@ -27,12 +27,10 @@ func (p *Program) Bind(slots []int) *Evaluator {
 	if len(slots) != len(p.fields) {
 		panic(fmt.Sprintf("expression %q reads %d fields, bound to %d slots", p.source, len(p.fields), len(slots)))
 	}
-	e := &Evaluator{program: p, slots: slots}
+	e := &Evaluator{program: p, slots: slots, env: make(map[string]any, len(slots))}
 	if p.quick != nil {
-		e.quick = p.quick.bind(slots)
-		return e
+		e.quick = p.quick(slots)
 	}
-	e.env = make(map[string]any, len(slots))
 	return e
 }
 
@@ -40,7 +38,7 @@ func (p *Program) Bind(slots []int) *Evaluator {
 // or the program: it is not to be changed, and is valid as long as the row is.
 // The error is the record's fault.
 func (e *Evaluator) Eval(row mortise.Row) (mortise.Value, error) {
-	if e.quick != nil {
+	if e.quick != nil && e.whole(row) {
 		switch e.quick(row) {
 		case no:
 			return mortise.BoolValue(false), nil
@@ -54,7 +52,7 @@ func (e *Evaluator) Eval(row mortise.Row) (mortise.Value, error) {
 
 // True evaluates a condition; null is false.
 func (e *Evaluator) True(row mortise.Row) (bool, error) {
-	if e.quick != nil {
+	if e.quick != nil && e.whole(row) {
 		return e.quick(row) == yes, nil
 	}
 	v, err := e.run(row)
@@ -70,6 +68,17 @@ func (e *Evaluator) Number(row mortise.Row) (v float64, ok bool, err error) {
 	}
 	v, ok = out.Number()
 	return v, ok, nil
+}
+
+// whole reports whether every field is there that must be; where one is not, run
+// says which.
+func (e *Evaluator) whole(row mortise.Row) bool {
+	for i, at := range e.slots {
+		if row[at].IsNull() && !e.program.types[i].Nullable {
+			return false
+		}
+	}
+	return true
 }
 
 func (e *Evaluator) run(row mortise.Row) (mortise.Value, error) {

@@ -73,7 +73,7 @@ type Program struct {
 	fields []string
 	types  []mortise.Type // of fields
 	code   *vm.Program
-	quick  node // the same function without the engine; nil where it has none
+	quick  form // the same condition without the engine; nil where it has none
 }
 
 // Compile checks src against the fields of env and compiles it. The error is
@@ -94,7 +94,8 @@ func Compile(src string, env mortise.Schema) (*Program, error) {
 	if out.typ.Kind == mortise.Null {
 		return nil, faultAt(tree.Node, "the expression is always null")
 	}
-	p := &Program{source: src, typ: out.typ, quick: quicken(src, env, low.fields)}
+	q := quickener{env: env, fields: low.fields}
+	p := &Program{source: src, typ: out.typ, quick: q.quicken(tree.Node)}
 	for _, i := range low.fields {
 		p.fields = append(p.fields, env[i].Name)
 		p.types = append(p.types, env[i].Type)

@@ -274,6 +274,38 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// TestBoundsInsidePredicates: what is read for every element of a list is short,
+// so that no row makes an expression run for hours.
+func TestBoundsInsidePredicates(t *testing.T) {
+	long := make([]mortise.Value, 1001)
+	for i := range long {
+		long[i] = mortise.IntValue(int64(i))
+	}
+	big := append(mortise.Row{}, row...)
+	big[schema.Index("nl")] = mortise.ListValue(long)
+	big[schema.Index("name")] = mortise.StringValue(strings.Repeat("x", maxElementReadBytes+1))
+	for src, want := range map[string]string{
+		`any(tags, name contains #)`:                "65537 bytes is read for every element",
+		`any(xs, # in nl)`:                          "1001 elements",
+		`let l = nl; any(xs, max(l) == #)`:          "1001 elements",
+		`any(xs, len(uniq(take(xs, 101))) > #)`:     "",
+		`any(xs, len(uniq(take(1..101, 101))) > #)`: "101 elements",
+		`all(nl, # >= 0)`:                           "",
+		`len(uniq(nl)) == 1001`:                     "",
+		`name contains "y"`:                         "",
+	} {
+		p, err := Compile(src, schema)
+		if err != nil {
+			t.Errorf("%s: %v", src, err)
+			continue
+		}
+		_, err = bind(p, schema).Eval(big)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", src, err, want)
+		}
+	}
+}
+
 // TestCompileErrors are found before any record is read, each at its place.
 func TestCompileErrors(t *testing.T) {
 	for _, c := range []struct {

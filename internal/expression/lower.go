@@ -92,7 +92,7 @@ func (l *lowering) name(at ast.Node, name string) (typed, error) {
 	}
 	for _, v := range slices.Backward(l.lets) {
 		if v.name == name {
-			return typed{at, v.typ}, nil
+			return l.short(at, typed{at, v.typ}), nil
 		}
 	}
 	i := l.env.Index(name)
@@ -102,7 +102,17 @@ func (l *lowering) name(at ast.Node, name string) (typed, error) {
 	if !slices.Contains(l.fields, i) {
 		l.fields = append(l.fields, i)
 	}
-	return typed{located(&ast.IdentifierNode{Value: name}, at), l.env[i].Type}, nil
+	return l.short(at, typed{located(&ast.IdentifierNode{Value: name}, at), l.env[i].Type}), nil
+}
+
+// short makes a text or a list that is read inside a predicate, and so once for
+// each element, be of a length that this does not multiply into hours.
+func (l *lowering) short(at ast.Node, x typed) typed {
+	if len(l.elems) == 0 || x.typ.Kind != mortise.String && x.typ.Kind != mortise.List {
+		return x
+	}
+	callee := located(&ast.IdentifierNode{Value: "$short"}, at)
+	return typed{located(&ast.CallNode{Callee: callee, Arguments: []ast.Node{x.node}}, at), x.typ}
 }
 
 // pointer is the element (#) or its index (#index) inside a predicate.

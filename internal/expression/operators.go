@@ -38,7 +38,7 @@ func (l *lowering) binary(n *ast.BinaryNode) (typed, error) {
 	}
 	return l.lift(n, typ, sides, func(args []ast.Node) ast.Node {
 		if n.Operator == "+" && kind == mortise.String {
-			return l.call(n, "concat", args) // bounded, which the engine's own is not
+			return l.call(n, "plus", args) // bounded, which the engine's own is not
 		}
 		return &ast.BinaryNode{Operator: n.Operator, Left: args[0], Right: args[1]}
 	}), nil
