@@ -88,7 +88,13 @@ func writeFormat(fsys vfs.FS, dir string) error {
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	return fsys.Rename(path+".new", path)
+	if err := fsys.Rename(path+".new", path); err != nil {
+		return err
+	}
+	// So that the directory itself outlives a loss of power. Who may write in it
+	// need not be able to read its parent, so this may fail.
+	_ = syncDir(fsys, fsys.PathDir(dir))
+	return nil
 }
 
 func syncDir(fsys vfs.FS, dir string) error {

@@ -59,6 +59,11 @@ func openStore(db *DB, task string, opts joiner.StoreOptions) (*Store, error) {
 	if err := db.fs.MkdirAll(s.dir, 0o777); err != nil {
 		return nil, err
 	}
+	if db.opts.Sync {
+		if err := syncDir(db.fs, db.fs.PathDir(s.dir)); err != nil {
+			return nil, err
+		}
+	}
 	row, err := db.get(headKey(number))
 	if err != nil {
 		return nil, err
