@@ -19,7 +19,7 @@ import (
 const testTimeout = 20 * time.Second
 
 func testContext(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -51,7 +51,7 @@ func client(t testing.TB, addr string, opts ...kgo.Opt) *kgo.Client {
 
 func createTopic(t testing.TB, addr, topic string, partitions int32) {
 	t.Helper()
-	if _, err := kadm.NewClient(client(t, addr)).CreateTopic(context.Background(), partitions, -1, nil, topic); err != nil {
+	if _, err := kadm.NewClient(client(t, addr)).CreateTopic(t.Context(), partitions, -1, nil, topic); err != nil {
 		t.Fatal(err)
 	}
 }

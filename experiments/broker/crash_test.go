@@ -56,7 +56,7 @@ func dieMidTransaction(dir string) error {
 		return err
 	}
 	if done, err := s.End(withOffsets(ctx, 7, "cursor"), kgo.TryCommit); err != nil || !done {
-		return fmt.Errorf("committing: %t, %v", done, err)
+		return fmt.Errorf("committing: %t, %w", done, err)
 	}
 	if err := produce(ctx, s, "open"); err != nil {
 		return err

@@ -126,7 +126,8 @@ func readPresence(dir string) (presence, error) {
 	if err != nil {
 		return who, err
 	}
-	return who, json.Unmarshal(text, &who)
+	err = json.Unmarshal(text, &who)
+	return who, err
 }
 
 func removeIfThere(path string) error {

@@ -21,7 +21,7 @@ const (
 	// fetch_max_bytes asks for.
 	maxReadBytes  = 256 << 20
 	maxWriteBytes = 100 << 20 // Kafka's socket.request.max.bytes
-	// DefaultBatchBytes is Kafka's own default of max.message.bytes; it is
+	// defaultBatchBytes is Kafka's own default of max.message.bytes; it is
 	// assumed where a topic does not tell.
 	defaultBatchBytes = 1_000_012
 )

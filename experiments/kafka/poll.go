@@ -42,7 +42,13 @@ func (t *Transport) Poll(ctx context.Context, maxRecords int, wait time.Duration
 func (t *Transport) fillWithin(ctx context.Context, s *session, wait time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	defer context.AfterFunc(s.life, cancel)()
+	go func() {
+		select {
+		case <-s.over:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	if err := t.in.fill(ctx); err != nil {
 		return err
 	}

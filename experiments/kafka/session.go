@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -21,18 +22,25 @@ type session struct {
 	offsets    map[experiments.TopicPartition]experiments.CommittedOffset
 	start      chan map[string]map[int32]kgo.Offset // takes one value
 	started    bool                                 // read and set by the worker only
-	life       context.Context                      // done when the assignment ended
-	end        context.CancelFunc
+	over       chan struct{}                        // closed by end
+	end        func()                               // the assignment ended; may be called again
 }
 
-func (s *session) isOver() bool { return s.life.Err() != nil }
+func (s *session) isOver() bool {
+	select {
+	case <-s.over:
+		return true
+	default:
+		return false
+	}
+}
 
 // onOffsets begins a session with what the group has committed. The client
 // calls it after every assignment that has partitions, before it reads any.
 func (t *Transport) onOffsets(_ context.Context, client *kgo.Client, resp *kmsg.OffsetFetchResponse) error {
-	s := &session{start: make(chan map[string]map[int32]kgo.Offset, 1),
+	s := &session{start: make(chan map[string]map[int32]kgo.Offset, 1), over: make(chan struct{}),
 		offsets: map[experiments.TopicPartition]experiments.CommittedOffset{}}
-	s.life, s.end = context.WithCancel(context.Background())
+	s.end = sync.OnceFunc(func() { close(s.over) })
 	s.member, s.generation = client.GroupMetadata()
 	for _, group := range resp.Groups {
 		for _, topic := range group.Topics {

@@ -116,7 +116,7 @@ func (t *tailing) drain() error {
 	for i, l := range t.in.lanes {
 		for _, records := range l.queue {
 			for _, r := range records {
-				if t.stops != nil && r.Offset >= t.stops[i] {
+				if i < len(t.stops) && r.Offset >= t.stops[i] {
 					l.next = t.stops[i] // whatever lay before it, this is behind it
 					break
 				}

@@ -35,8 +35,8 @@ var unreadable = []struct {
 }
 
 // decompress returns the text in r, which is plain, gzip or zstd by its first
-// bytes, and the name of its format. close releases what it holds.
-func decompress(r *bufio.Reader) (text *bufio.Reader, format string, close func(), err error) {
+// bytes, and the name of its format. release lets go of what it holds.
+func decompress(r *bufio.Reader) (text *bufio.Reader, format string, release func(), err error) {
 	head, err := r.Peek(6)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, "", nil, err
@@ -52,21 +52,21 @@ func decompress(r *bufio.Reader) (text *bufio.Reader, format string, close func(
 		if err != nil {
 			return nil, "gzip", nil, err
 		}
-		text, format, close = bufio.NewReaderSize(z, bufferBytes), "gzip", func() {}
+		text, format, release = bufio.NewReaderSize(z, bufferBytes), "gzip", func() {}
 	case bytes.HasPrefix(head, zstdMagic), isSkippable(head):
 		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindowBytes))
 		if err != nil {
 			return nil, "zstd", nil, err
 		}
-		text, format, close = bufio.NewReaderSize(z, bufferBytes), "zstd", z.Close
+		text, format, release = bufio.NewReaderSize(z, bufferBytes), "zstd", z.Close
 	default:
-		text, format, close = r, "plain", func() {}
+		text, format, release = r, "plain", func() {}
 	}
 	if mark, err := text.Peek(len(utf8Mark)); err == nil && bytes.Equal(mark, utf8Mark) {
 		_, err = text.Discard(len(utf8Mark))
-		return text, format, close, err
+		return text, format, release, err
 	}
-	return text, format, close, nil
+	return text, format, release, nil
 }
 
 // isSkippable recognizes a zstd stream that begins with a skippable frame, as
