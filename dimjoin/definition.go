@@ -1,6 +1,7 @@
 package dimjoin
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -54,6 +55,19 @@ type Store struct {
 
 // SQL names a table. DSN holds secrets and is never printed.
 type SQL struct{ Driver, DSN, Table string }
+
+// String keeps the DSN out of whatever prints a store.
+func (s SQL) String() string {
+	return fmt.Sprintf("{driver: %s, dsn: ***, table: %s}", s.Driver, s.Table)
+}
+
+// GoString is String: %#v does not show the DSN either.
+func (s SQL) GoString() string { return s.String() }
+
+// MarshalJSON writes the table without the DSN.
+func (s SQL) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]string{"driver": s.Driver, "dsn": "***", "table": s.Table})
+}
 
 // HBase names a table by its ZooKeeper quorum.
 type HBase struct{ ZK, Table string }

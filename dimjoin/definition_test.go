@@ -1,6 +1,8 @@
 package dimjoin
 
 import (
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -51,6 +53,18 @@ func TestCheckFields(t *testing.T) {
 	}
 	if err := CheckFields(main, main, []string{"tags"}); err == nil || !strings.Contains(err.Error(), "tags") {
 		t.Errorf("a list as key: %v", err)
+	}
+}
+
+func TestDSNIsHidden(t *testing.T) {
+	d := Definition{Store: Store{Kind: "sql", SQL: SQL{Driver: "postgres", DSN: "postgres://me:hunter2@db", Table: "items"}}}
+	asJSON, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := fmt.Sprintf("%v %+v %#v %v %s", d, d, d, d.Store, asJSON)
+	if strings.Contains(out, "hunter2") || !strings.Contains(out, "items") {
+		t.Errorf("printed as %s", out)
 	}
 }
 

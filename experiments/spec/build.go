@@ -61,7 +61,7 @@ func (l *loader) expressionFault(n *node, col, length int, message, name string,
 	d := l.fail(at, code, "%s", message)
 	switch {
 	case contains(l.notYet, name):
-		d.Help = "`" + name + "` is derived; `where` and `derive` read declared fields only"
+		d.Help = "`" + name + "` is derived below; a derived field reads declared fields and derived ones above it"
 	case name != "":
 		d.Help = didYouMean(name, row.Names())
 	case at == n.at && col > 1:

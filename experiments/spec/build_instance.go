@@ -34,12 +34,6 @@ func (l *loader) sample(n *node, main *sourceNode) {
 	}
 }
 
-// A selectable is what select may name.
-type selectable struct {
-	name string
-	typ  mortise.Type
-}
-
 // selection resolves the columns. What depends on a faulty part is left out
 // without a word: that part has its own report.
 func (l *loader) selection(n *node, main *sourceNode) {

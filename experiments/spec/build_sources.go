@@ -59,10 +59,9 @@ func (l *loader) source(name string, n *node, info *sourceNode) Source {
 	s.Fields, info.whole = l.fields(n.get("fields"), "declare at least the event time and the key")
 	if info.whole {
 		l.eventTime(n.get("event_time"), &s)
-		l.notYet = deriveNames(n)
-		s.Where = l.condition(n.get("where"), s.Fields, "where")
-		info.whole = l.derive(n.get("derive"), &s)
-		l.notYet = nil
+		if info.whole = l.derive(n.get("derive"), &s); info.whole {
+			s.Where = l.condition(n.get("where"), s.Row(), "where")
+		}
 	}
 	l.clean(n.get("clean"), &s)
 	return s
@@ -154,23 +153,22 @@ func (l *loader) declared(n *node, in mortise.Schema, where string) (mortise.Typ
 	return in[i].Type, true
 }
 
-// deriveNames are the fields that a source derives.
+// deriveNames are the fields that a derive block makes, in its order.
 func deriveNames(n *node) []string {
 	var names []string
-	if d := n.get("derive"); d != nil {
-		for _, e := range d.entries {
-			names = append(names, e.key)
-		}
+	for _, e := range n.entries {
+		names = append(names, e.key)
 	}
 	return names
 }
 
-// derive compiles the derived fields, all over the declared ones.
+// derive compiles the derived fields, each over the declared ones and those
+// above it.
 func (l *loader) derive(n *node, s *Source) bool {
 	if n == nil {
 		return true
 	}
-	whole := true
+	whole, names := true, deriveNames(n)
 	for i := range n.entries {
 		e := &n.entries[i]
 		if e.value.bad || e.value.unset {
@@ -182,7 +180,9 @@ func (l *loader) derive(n *node, s *Source) bool {
 			whole = false
 			continue
 		}
-		p := l.compile(e.value, s.Fields)
+		l.notYet = names[i:]
+		p := l.compile(e.value, s.Row())
+		l.notYet = nil
 		if p == nil {
 			whole = false
 			continue

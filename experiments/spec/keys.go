@@ -47,8 +47,8 @@ var sourceBlock = &block{"a source", "One stream of records.", []key{
 	{name: "out_of_orderness", shape: span, def: "30s", doc: "How far behind the latest event time of its partition a record may still be; the watermark lags by this."},
 	{name: "idle_after", shape: someSpan, def: "1m", doc: "After this long, a partition that is silent and read to its end stops holding the watermark back."},
 	{name: "fields", shape: dict(identifier, fieldType), required: true, doc: "The fields of the record and their types: string, int, float, bool, timestamp, a list such as [int]; ? makes one nullable. A record that does not fit goes to dead letters."},
-	{name: "where", shape: expr, doc: "A condition over the fields; records for which it does not hold are dropped. Null counts as false."},
-	{name: "derive", shape: dict(identifier, expr), doc: "Further fields, computed from the declared ones."},
+	{name: "where", shape: expr, doc: "A condition over the fields, derived ones included; records for which it does not hold are dropped. Null counts as false."},
+	{name: "derive", shape: dict(identifier, expr), doc: "Further fields, by name: each an expression over the declared ones and those derived above it."},
 	{name: "clean", shape: text, doc: "The name of a registered Go function that sees every record first."},
 }}
 

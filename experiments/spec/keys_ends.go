@@ -10,7 +10,7 @@ var kafkaBlock = &block{"kafka", "How brokers are reached, under the usual names
 	{name: "sasl", shape: of(saslBlock), doc: "Authentication."},
 	{name: "rack_id", shape: text, doc: "This client's rack, to read from near replicas."},
 	{name: "instance_id", shape: text, doc: "A static group member's name, which avoids rebalances on restart."},
-	{name: "consumer_group", shape: text, doc: "The consumer group. The default is mortise- and the experiment's name."},
+	{name: "consumer_group", shape: text, doc: "The consumer group. The default is made of the experiment's name."},
 	{name: "start_offset", shape: enum("earliest", "latest"), def: "earliest", doc: "Where to start where the group has committed nothing."},
 	{name: "fetch_max_bytes", shape: size, def: "50MiB", doc: "The most that one fetch brings."},
 }}

@@ -82,7 +82,7 @@ type loader struct {
 	exp   *Experiment
 
 	sources     map[string]*sourceNode
-	notYet      []string // derived fields, while what cannot read them is compiled
+	notYet      []string // derived fields that the one being compiled cannot read
 	faultyParts bool     // a feature or dimension is not among the compiled ones
 }
 
@@ -111,8 +111,12 @@ func (l *loader) record(s Severity, at place, code Code, format string, args ...
 
 // read turns the text into a checked tree, overrides and environment included.
 func (l *loader) read(name string, raw []byte) *node {
+	if len(raw) > maxFileBytes {
+		l.fail(place{newSource(name, 0, ""), 1, 1, 1}, BadFile, "this file is larger than %d KiB, which no experiment needs", maxFileBytes>>10)
+		return nil
+	}
 	src := newSource(name, 0, string(raw))
-	text, ok := l.checkText(src, raw)
+	text, ok := l.checkText(src)
 	if !ok {
 		return nil
 	}
@@ -144,12 +148,16 @@ func newSource(path string, order int, text string) *source {
 }
 
 // checkText refuses what is not text before the parser sees it.
-func (l *loader) checkText(src *source, raw []byte) (string, bool) {
-	if len(raw) > maxFileBytes {
-		l.fail(place{src, 1, 1, 1}, BadFile, "this file is larger than %d KiB, which no experiment needs", maxFileBytes>>10)
+func (l *loader) checkText(src *source) (string, bool) {
+	if len(src.lines) > maxLines {
+		l.fail(place{src, maxLines, 1, 1}, BadFile, "this file has more than %d lines, which no experiment needs", maxLines)
 		return "", false
 	}
 	for i, line := range src.lines {
+		if len(line) > maxLineBytes {
+			l.fail(place{src, i + 1, 1, 1}, BadFile, "this line is longer than %d KiB, which no experiment needs", maxLineBytes>>10)
+			return "", false
+		}
 		col := 0
 		for at, r := range line {
 			col++

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -61,7 +62,7 @@ func TestEverything(t *testing.T) {
 	if got := e.Kafka.SASL; got.Password != "hunter2" || got.Mechanism != "SCRAM-SHA-512" {
 		t.Error("the password did not come from the environment")
 	}
-	if got := strings.Join(e.Sources[0].Row().Names(), " "); got != "request_id item_id shown_at score tags sizes bot seen top score_2 first_tag constant" {
+	if got := strings.Join(e.Sources[0].Row().Names(), " "); got != "request_id item_id shown_at score tags sizes bot seen top score_2 first_tag constant top_score" {
 		t.Errorf("row %s", got)
 	}
 	if got := e.Join.Labels[0].On; !slices.Equal(got, []Pair{{"request_id", "rid"}, {"item_id", "item"}}) {
@@ -116,6 +117,25 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
+// TestHostileTexts: as large as a file may be, and still read or refused soon.
+func TestHostileTexts(t *testing.T) {
+	for _, unit := range []string{"[", "{a: ", "- ", "- - ", "? ", "&a ", "&a\n", "!!str ", "a: ", "a:\n ", "-\n ", "x: 1\n", "'", "\"", "|\n", "#", "*a ", "<<: ", "${", "password: ", "password:\n", ", ", "a: [b, c]\n- ", "? a\n"} {
+		text := strings.Repeat(unit, min(maxFileBytes/len(unit), maxLines-1))
+		if !strings.Contains(unit, "\n") {
+			text = strings.Repeat(unit, maxLineBytes/len(unit))
+		}
+		start := time.Now()
+		if exp, diags := Parse("x.yaml", []byte(text), testOptions()); exp != nil || !diags.HasErrors() || diags.String() == "" {
+			t.Errorf("%q is good", unit)
+		}
+		if d := time.Since(start); d > 20*time.Second {
+			t.Errorf("%q took %s", unit, d)
+		} else {
+			t.Logf("%q took %s", unit, d)
+		}
+	}
+}
+
 // TestSecretsAreHidden: no output of any fault shows what is secret.
 func TestSecretsAreHidden(t *testing.T) {
 	opts := testOptions()
@@ -157,6 +177,19 @@ func TestSecretsAreHidden(t *testing.T) {
 		if out := diags.String() + string(asJSON); strings.Contains(out, "hunter2") {
 			t.Errorf("a secret is shown:\n%s\nof\n%s", out, text)
 		}
+	}
+}
+
+// TestPrintedExperiment: no way of printing an experiment shows what is secret.
+func TestPrintedExperiment(t *testing.T) {
+	e, _ := Load("testdata/good/everything.yaml", testOptions())
+	asJSON, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := fmt.Sprintf("%v %+v %#v %s", e, *e, e.Kafka, asJSON)
+	if strings.Contains(out, "hunter2") || !strings.Contains(out, "SCRAM-SHA-512") {
+		t.Errorf("printed as %s", out)
 	}
 }
 

@@ -84,25 +84,26 @@ func (r *reader) mergeSources(v ast.Node) []*node {
 
 // tooDeep returns the line on which a text nests deeper than a file needs, or 0.
 // The parser takes time quadratic in the depth, so this looks first. It does not
-// know quotes and comments: a line that opens and closes evenly never counts.
+// know quotes and comments: brackets that open and close evenly never count.
 func tooDeep(text string) int {
-	depth, line, dashes := 0, 1, 0
+	depth, line, run, anchors := 0, 1, 0, 0
 	for i := 0; i < len(text); i++ {
-		switch text[i] {
-		case '\n':
-			line, dashes = line+1, 0
-		case '[', '{':
-			depth++
-		case ']', '}':
-			depth = max(depth-1, 0)
-		case '&':
-			dashes++
-		case '-', '?':
-			if i+1 < len(text) && text[i+1] == ' ' {
-				dashes++
-			}
+		spaced := i+1 < len(text) && text[i+1] == ' '
+		switch c := text[i]; {
+		case c == '\n':
+			line, run, anchors = line+1, 0, 0
+		case c == '[' || c == '{':
+			depth, run = depth+1, 0
+		case c == ']' || c == '}':
+			depth, run = max(depth-1, 0), 0
+		case (c == '-' || c == '?') && spaced: // - - - is a list in a list in a list
+			run++
+		case c == '&' && !spaced && i > 0 && text[i-1] == ' ' && text[i+1:] != "" && text[i+1] != '&':
+			anchors++
+		case c != ' ':
+			run = 0
 		}
-		if depth > maxNesting || dashes > 40*maxNesting {
+		if depth > maxNesting || run > maxNesting || anchors > maxNesting {
 			return line
 		}
 	}

@@ -11,11 +11,11 @@ func (l *loader) override(root *node) *node {
 		src := newSource("--set", i+1, strings.ToValidUTF8(set, "\uFFFD"))
 		whole := place{src, 1, 1, utf8.RuneCountInString(src.lines[0])}
 		path, value, ok := strings.Cut(set, "=")
-		if !ok || len(src.lines) > 1 || !utf8.ValidString(set) || root.kind != mapNode {
+		if !ok || len(src.lines) > 1 || len(set) > maxFileBytes || !utf8.ValidString(set) || root.kind != mapNode {
 			l.fail(whole, BadOverride, "--set takes one line, a path of keys and a value: --set join.delay=5m")
 			continue
 		}
-		if _, ok := l.checkText(src, []byte(set)); !ok {
+		if _, ok := l.checkText(src); !ok {
 			continue
 		}
 		shift := utf8.RuneCountInString(path) + 1

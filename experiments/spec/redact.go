@@ -19,9 +19,11 @@ func isSecretName(name string) bool {
 	return nearest(name, secretNames) != ""
 }
 
-// keyValue is a key with what follows it, to the end of the value or, in
-// quotes, of the quoted text.
-var keyValue = regexp.MustCompile(`([A-Za-z_][A-Za-z0-9_.-]*)(["']?\s*[:=]\s*)("(?:[^"\\]|\\.)*"?|'[^']*'?|\{.*|[^\s"'{][^,}]*)`)
+// keyBefore is a key with what stands between it and its value.
+var keyBefore = regexp.MustCompile(`([A-Za-z_][A-Za-z0-9_.-]*)["']?\s*[:=]\s*`)
+
+// valueAt is a value from its first character on: quoted, in braces, or plain.
+var valueAt = regexp.MustCompile(`^(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|\{.*|[^,}]*)`)
 
 // keyAlone is a key at the end of its line; its value stands on those below.
 var keyAlone = regexp.MustCompile(`([A-Za-z_][A-Za-z0-9_.-]*)["']?\s*:\s*(?:[|>&!].*)?$`)
@@ -33,21 +35,21 @@ func (s *source) shown(line int) string {
 	if s.masks[line] {
 		return stars(text)
 	}
-	return keyValue.ReplaceAllStringFunc(text, func(m string) string {
-		parts := keyValue.FindStringSubmatch(m)
-		if !isSecretName(parts[1]) {
-			// the value may hold the next key: look inside it
-			inner := &source{lines: []string{parts[3]}}
-			if len(parts[3]) < len(m) && strings.ContainsAny(parts[3], ":=") {
-				return parts[1] + parts[2] + inner.shown(1)
-			}
-			return m
+	var out strings.Builder
+	from := 0
+	for _, m := range keyBefore.FindAllStringSubmatchIndex(text, -1) {
+		if m[0] < from || !isSecretName(text[m[2]:m[3]]) {
+			continue
 		}
-		if reference.MatchString(parts[3]) {
-			return m // a reference is not a secret, what it stands for is
+		value := valueAt.FindString(text[m[1]:])
+		out.WriteString(text[from:m[1]])
+		if from = m[1] + len(value); reference.MatchString(value) {
+			out.WriteString(value) // a reference is not a secret, what it stands for is
+		} else {
+			out.WriteString(stars(value))
 		}
-		return parts[1] + parts[2] + stars(parts[3])
-	})
+	}
+	return out.String() + text[from:]
 }
 
 func stars(s string) string {

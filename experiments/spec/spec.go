@@ -15,6 +15,8 @@
 package spec
 
 import (
+	"encoding/json"
+	"fmt"
 	"time"
 
 	mortise "github.com/mortise-dev/mortise"
@@ -62,6 +64,27 @@ type SASL struct {
 	Mechanism          string // PLAIN | SCRAM-SHA-256 | SCRAM-SHA-512 | OAUTHBEARER
 	Username, Password string
 	Token              string // OAUTHBEARER
+}
+
+// String keeps the secrets out of whatever prints a configuration.
+func (s SASL) String() string {
+	return fmt.Sprintf("{mechanism: %s, username: %s, password: %s, token: %s}", s.Mechanism, s.Username, hidden(s.Password), hidden(s.Token))
+}
+
+// GoString is String: %#v does not show secrets either.
+func (s SASL) GoString() string { return s.String() }
+
+// MarshalJSON writes the settings without their secrets.
+func (s SASL) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]string{"mechanism": s.Mechanism, "username": s.Username, "password": hidden(s.Password), "token": hidden(s.Token)})
+}
+
+// hidden says whether a secret is set.
+func hidden(secret string) string {
+	if secret == "" {
+		return ""
+	}
+	return "***"
 }
 
 // Source is one stream of records.

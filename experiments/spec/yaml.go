@@ -12,9 +12,12 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// Bounds on a file, so that reading one always ends soon.
+// Bounds on a file, so that reading one always ends soon: the parser's time is
+// quadratic in the keys of one block.
 const (
 	maxFileBytes = 256 << 10
+	maxLines     = 10_000
+	maxLineBytes = 32 << 10
 	maxNesting   = 60
 	maxValues    = 50_000 // after aliases are expanded
 )

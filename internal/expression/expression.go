@@ -186,3 +186,6 @@ func (p *Program) Fields() []string { return p.fields }
 
 // String returns the expression as it was written.
 func (p *Program) String() string { return p.source }
+
+// MarshalText writes the expression as it was written, for printed plans.
+func (p *Program) MarshalText() ([]byte, error) { return []byte(p.source), nil }
