@@ -371,7 +371,7 @@ func (p *Pipeline) cleaners(nowMS func() int64) ([]*clean.Source, error) {
 		in := &p.Sources[i]
 		first := in.Specs[0]
 		opts := clean.Options{Name: first.Name, TimeField: first.TimeField, TimeUnit: first.TimeUnit, Keys: in.compact(),
-			PartitionBy: p.partitionFields(i), NowMS: nowMS, Strict: i != 0, IntakeKeys: i != 0 || p.Join.Early}
+			PartitionBy: PartitionFields(p.Experiments[0], first), NowMS: nowMS, Strict: i != 0, IntakeKeys: i != 0 || p.Join.Early}
 		if first.Clean != "" {
 			fn, ok := clean.Lookup(first.Clean)
 			if !ok {
@@ -395,23 +395,24 @@ func (p *Pipeline) cleaners(nowMS func() int64) ([]*clean.Source, error) {
 	return all, nil
 }
 
-// partitionFields names the input's own fields that its topic is keyed by:
-// partition_by as the main stream names it, translated through a label's `on`.
-func (p *Pipeline) partitionFields(in int) []string {
-	by := p.Experiments[0].Join.PartitionBy
-	if in == 0 {
-		return by
+// Inputs lists the topics that the pipeline reads, each once.
+func (p *Pipeline) Inputs() (topics []string) {
+	for _, in := range p.Sources {
+		if !slices.Contains(topics, in.Topic) {
+			topics = append(topics, in.Topic)
+		}
 	}
-	for set, fields := range p.Sources[in].Keys {
-		var own []string
-		for _, name := range by {
-			if i := slices.Index(p.KeySets[set].Fields, name); fields != nil && i >= 0 {
-				own = append(own, fields[i])
+	return topics
+}
+
+// Outputs lists the topics that the pipeline may write, each once.
+func (p *Pipeline) Outputs() (topics []string) {
+	for _, e := range p.Experiments {
+		for _, name := range []string{e.Output.Topic, e.Output.DeadLetter.Topic} {
+			if name != "" && !slices.Contains(topics, name) {
+				topics = append(topics, name)
 			}
 		}
-		if len(own) == len(by) {
-			return own
-		}
 	}
-	return by
+	return topics
 }

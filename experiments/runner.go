@@ -164,7 +164,7 @@ func (r *runner) refuse(in int, rec *mortise.Record, err error) error {
 			return err
 		}
 	}
-	return r.task.Add(&joiner.Event{Source: in, Partition: rec.Partition, Offset: rec.Offset, Bad: r.all, BadReason: why.Reason})
+	return r.task.Add(&joiner.Event{Source: in, Partition: rec.Partition, Offset: rec.Offset, Bad: r.all, BadReason: why.Reason, Value: rec.Value})
 }
 
 // letters sends a record to the dead letters of the experiments that cannot read it.

@@ -10,12 +10,12 @@ import (
 
 // scratch is what a task reuses from event to event.
 type scratch struct {
-	in, out, label, early Entry
-	keys, values          []byte
-	mark                  [16]byte
-	found                 []candidate
-	hashes                []uint64
-	places                []Cursor
+	in, out, label, early, marking Entry
+	keys, values                   []byte
+	mark                           [16]byte
+	found                          []candidate
+	hashes                         []uint64
+	places                         []Cursor
 }
 
 // candidate is a label whose key equals the open impression's.

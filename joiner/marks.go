@@ -21,8 +21,7 @@ var markSizes = [...]int{-1, markKept: 11, markAttached: 16, markRefused: 16, ma
 func (t *Task) markKept(e *Entry, h keyHash) error {
 	b := binary.LittleEndian.AppendUint64(t.scratch.mark[:0], h.hi)
 	b = append(b, byte(h.lo), byte(h.lo>>8), byte(h.lo>>16))
-	_, err := t.marks.Append(&Entry{TimeMS: e.TimeMS, Partition: e.Partition, Offset: e.Offset, Source: e.Source, Flags: markKept, Key: b})
-	return err
+	return t.mark(Entry{TimeMS: e.TimeMS, Partition: e.Partition, Offset: e.Offset, Source: e.Source, Flags: markKept, Key: b})
 }
 
 // markLabel notes what impression e did to a label. The mark is kept as long as
@@ -33,8 +32,7 @@ func (t *Task) markLabel(kind uint16, e *Entry, owner *labelNode, f *candidate, 
 	b := binary.LittleEndian.AppendUint64(t.scratch.mark[:0], owner.hash)
 	b = binary.LittleEndian.AppendUint32(b, ref.File)
 	b = binary.LittleEndian.AppendUint32(b, ref.Off)
-	_, err := t.marks.Append(&Entry{TimeMS: f.timeMS, Partition: e.Partition, Offset: e.Offset, Source: e.Source, Flags: kind, Accept: mask, Key: b})
-	return err
+	return t.mark(Entry{TimeMS: f.timeMS, Partition: e.Partition, Offset: e.Offset, Source: e.Source, Flags: kind, Accept: mask, Key: b})
 }
 
 func (t *Task) markProvisional(e *Entry, p *pendingEntry) error {
@@ -45,7 +43,13 @@ func (t *Task) markProvisional(e *Entry, p *pendingEntry) error {
 	} else {
 		b = append(b, 0)
 	}
-	_, err := t.marks.Append(&Entry{TimeMS: e.TimeMS, Partition: e.Partition, Offset: e.Offset, Source: e.Source, Flags: markEmitted, Key: b})
+	return t.mark(Entry{TimeMS: e.TimeMS, Partition: e.Partition, Offset: e.Offset, Source: e.Source, Flags: markEmitted, Key: b})
+}
+
+// mark appends a mark; the entry is the task's own, so that it costs no allocation.
+func (t *Task) mark(e Entry) error {
+	t.scratch.marking = e
+	_, err := t.marks.Append(&t.scratch.marking)
 	return err
 }
 

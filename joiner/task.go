@@ -102,15 +102,29 @@ const flagBehind = 1
 func (t *Task) Add(ev *Event) error {
 	accept := ev.Accept & t.all
 	t.countIn(ev, accept)
-	if accept == 0 {
-		return nil
-	}
 	e := &t.scratch.in
 	*e = Entry{TimeMS: ev.TimeMS, Partition: ev.Partition, Offset: ev.Offset, Source: uint16(ev.Source), Accept: accept, Value: ev.Value}
-	if ev.Source == t.opts.Main {
+	if t.opts.Trace != nil {
+		t.traceIn(ev, e)
+	}
+	switch {
+	case accept == 0:
+		return nil
+	case ev.Source == t.opts.Main:
 		return t.addImpression(e, ev.Keys)
 	}
 	return t.addLabel(e, ev.Keys)
+}
+
+// traceIn tells for whom a record was dropped on its way in.
+func (t *Task) traceIn(ev *Event, e *Entry) {
+	bad := ev.Bad & t.all
+	if bad != 0 {
+		t.trace(Trace{Fate: Dropped, Reason: ev.BadReason, Mask: bad, Event: e})
+	}
+	if filtered := t.all &^ bad &^ e.Accept; filtered != 0 {
+		t.trace(Trace{Fate: Dropped, Reason: mortise.ReasonFiltered, Mask: filtered, Event: e})
+	}
 }
 
 func (t *Task) countIn(ev *Event, accept uint32) {

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/experiments/broker"
+	"github.com/mortise-dev/mortise/experiments/kafka"
+	"github.com/mortise-dev/mortise/experiments/spec"
+)
+
+// clusterFlags say which brokers to use, the same for every verb that talks to some.
+type clusterFlags struct {
+	brokers    []string
+	embedded   string
+	listen     string
+	partitions int
+	set        bool // --embedded was given
+}
+
+func (f *clusterFlags) register(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.StringSliceVar(&f.brokers, "brokers", nil, "Kafka seed brokers, host:port; may be repeated")
+	fs.StringVar(&f.embedded, "embedded", defaultEmbedded, "directory of the embedded broker, which is used when there are no --brokers")
+	fs.StringVar(&f.listen, "listen", "127.0.0.1:9092", "loopback address on which the embedded broker serves ordinary Kafka clients; port 0 takes a free one")
+	fs.IntVar(&f.partitions, "partitions", 4, "partitions of the topics that are made")
+	cmd.MarkFlagsMutuallyExclusive("brokers", "embedded")
+	pre := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		f.set = fs.Changed("embedded")
+		if f.partitions < 1 {
+			return usageError{fmt.Errorf("--partitions %d: a topic has at least one", f.partitions)}
+		}
+		if pre != nil {
+			return pre(cmd, args)
+		}
+		return nil
+	}
+}
+
+const defaultEmbedded = "./mortise-data"
+
+// cluster is the brokers in use: real ones, or the embedded one of a directory,
+// which runs in this process or in another that has it open.
+type cluster struct {
+	kafka.Connection
+	embedded string         // directory; empty for real brokers
+	broker   *broker.Broker // nil when it runs elsewhere
+}
+
+// open reaches the brokers that the flags name, else those of the file, else
+// the embedded one.
+func (f *clusterFlags) open(c *console, from *spec.Kafka) (*cluster, error) {
+	cl := &cluster{}
+	if from != nil {
+		cl.Kafka = *from
+	}
+	if len(f.brokers) > 0 {
+		cl.SeedBrokers = f.brokers
+		return cl, nil
+	}
+	if len(cl.SeedBrokers) > 0 && !f.set {
+		return cl, nil
+	}
+	dir := filepath.Clean(f.embedded)
+	cl.Kafka = spec.Kafka{ConsumerGroup: cl.ConsumerGroup, StartOffset: cl.StartOffset}
+	cl.embedded = dir
+	b, err := broker.Start(broker.Options{Dir: dir, Listen: f.listen, DefaultPartitions: f.partitions, Logger: c.logger()})
+	var inUse *broker.InUseError
+	switch {
+	case errors.As(err, &inUse) && inUse.Addr != "":
+		cl.SeedBrokers = []string{inUse.Addr}
+		return cl, nil
+	case err != nil:
+		return nil, err
+	}
+	cl.broker, cl.SeedBrokers = b, []string{b.Addr()}
+	return cl, nil
+}
+
+func (cl *cluster) close() error {
+	if cl.broker == nil {
+		return nil
+	}
+	return cl.broker.Close()
+}
+
+// address is how a user's own client reaches the brokers.
+func (cl *cluster) address() string { return strings.Join(cl.SeedBrokers, ",") }
+
+// flags are the flags with which another command reaches the same brokers.
+func (cl *cluster) flags() string {
+	switch {
+	case cl.embedded == "":
+		return " --brokers " + cl.address()
+	case cl.embedded == filepath.Clean(defaultEmbedded):
+		return ""
+	}
+	return " --embedded " + cl.embedded
+}
+
+// maxReplayAge is how old the records of a topic that mortise makes on a real
+// broker may be when they are written: its retention reaches back that far.
+const maxReplayAge = 10 * 365 * 24 * time.Hour
+
+// topic describes a topic that mortise makes: its retention fits records that
+// carry event times of long ago, its size limit the largest record.
+func (cl *cluster) topic(name string, partitions int32) kafka.TopicSpec {
+	configs := map[string]string{"retention.ms": kafka.Retention(maxReplayAge)}
+	if cl.embedded != "" {
+		configs["retention.ms"] = kafka.RetentionForever
+		configs["max.message.bytes"] = fmt.Sprint(kafka.MaxRecordBytes + 1<<20)
+	}
+	return kafka.TopicSpec{Name: name, Partitions: partitions, Configs: configs}
+}
+
+// prepare makes the topics that are missing: outputs always, inputs on the
+// embedded broker or when they are about to be published.
+func (cl *cluster) prepare(ctx context.Context, plan *experiments.Plan, partitions int, makeInputs bool) error {
+	admin, err := kafka.OpenAdmin(ctx, cl.Connection)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	inputs, _ := planTopics(plan)
+	if makeInputs || cl.embedded != "" {
+		var specs []kafka.TopicSpec
+		for _, name := range inputs {
+			specs = append(specs, cl.topic(name, int32(partitions)))
+		}
+		if _, err := admin.EnsureTopics(ctx, specs); err != nil {
+			return err
+		}
+	}
+	counts, err := admin.Partitions(ctx, inputs...)
+	if err != nil {
+		return err
+	}
+	var specs []kafka.TopicSpec
+	for _, p := range plan.Pipelines {
+		for _, name := range p.Outputs() {
+			specs = append(specs, cl.topic(name, counts[p.Sources[0].Topic]))
+		}
+	}
+	_, err = admin.EnsureTopics(ctx, specs)
+	return err
+}
+
+// planTopics lists what all pipelines read and write, each once.
+func planTopics(plan *experiments.Plan) (inputs, outputs []string) {
+	seen := map[string]bool{}
+	add := func(list *[]string, names []string) {
+		for _, n := range names {
+			if !seen[n] {
+				seen[n] = true
+				*list = append(*list, n)
+			}
+		}
+	}
+	for _, p := range plan.Pipelines {
+		add(&inputs, p.Inputs())
+		add(&outputs, p.Outputs())
+	}
+	return inputs, outputs
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/experiments/offline"
+	"github.com/mortise-dev/mortise/joiner"
+	"github.com/mortise-dev/mortise/joiner/memory"
+)
+
+type debugFlags struct {
+	load   loadFlags
+	inputs []string
+	key    string
+	limit  int
+	json   bool
+}
+
+func newDebug(c *console) *cobra.Command {
+	var f debugFlags
+	cmd := &cobra.Command{
+		Use: "debug FILE --input NAME=GLOB", Short: "Run on a sample and tell what became of each event, and why", Args: exactly(1, "one experiment file"),
+		Long: `Run an experiment on recorded files, in memory and without a broker, and tell the
+story of each event: taken in, attached to what, dropped for which reason, emitted
+as which row. With --key only those of one join key.`,
+		Example: "  mortise debug feed.yaml --input impressions=imps.jsonl --input clicks=clicks.jsonl --key bts-men-190",
+		RunE:    func(cmd *cobra.Command, args []string) error { return c.debug(cmd.Context(), &f, args) },
+	}
+	f.load.register(cmd)
+	cmd.Flags().StringArrayVar(&f.inputs, "input", nil, "SOURCE=FILES, recorded files; may be repeated")
+	cmd.Flags().StringVar(&f.key, "key", "", "tell only of events with this join key")
+	cmd.Flags().IntVarP(&f.limit, "limit", "n", 100, "tell of at most this many events; 0 is all")
+	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object an event")
+	return cmd
+}
+
+func (c *console) debug(ctx context.Context, f *debugFlags, args []string) error {
+	inputs, err := parseInputs(f.inputs)
+	if err != nil {
+		return err
+	}
+	if len(inputs) == 0 {
+		return usageError{fmt.Errorf("debug needs --input SOURCE=FILES")}
+	}
+	plan, err := c.mustLoad(&f.load, args)
+	if err != nil {
+		return err
+	}
+	rec, err := openInputs(plan, inputs)
+	if err != nil {
+		return err
+	}
+	defer rec.merged.Close()
+	p := plan.Pipelines[0]
+	now := func() int64 { return time.Now().UnixMilli() }
+	stories, err := experiments.NewStories(p, now)
+	if err != nil {
+		return err
+	}
+	t := offline.New(rec.merged, rec.topics, p.Inputs(), func(o *experiments.Output) error {
+		stories.Produced(o)
+		return nil
+	})
+	w, err := experiments.NewWorker(p, t, memoryStates{}, "debug", experiments.WorkerOptions{
+		UntilEnd: true, InputDone: t.InputDone(), Parallel: 1, Trace: stories.Trace, Log: c.logger(),
+		Letters: func(string, []byte) error { return nil },
+	})
+	if err != nil {
+		return err
+	}
+	if err := w.Run(ctx); err != nil {
+		return err
+	}
+	return c.tell(stories.All(), f)
+}
+
+// memoryStates keeps a sample's state in memory.
+type memoryStates struct{}
+
+func (memoryStates) Open(_ string, opts joiner.StoreOptions) (joiner.Store, error) {
+	return memory.New().Open(opts)
+}
+func (memoryStates) Reset(string) error { return nil }
+func (memoryStates) Close() error       { return nil }
+
+func (c *console) tell(all []*experiments.Story, f *debugFlags) error {
+	told, left := 0, 0
+	for _, s := range all {
+		if f.key != "" && s.Key != f.key {
+			continue
+		}
+		if f.limit > 0 && told == f.limit {
+			left++
+			continue
+		}
+		told++
+		if f.json {
+			if err := c.printJSON(s); err != nil {
+				return err
+			}
+			continue
+		}
+		c.tellOne(s)
+	}
+	switch {
+	case told == 0 && f.key != "":
+		return fmt.Errorf("no event has the join key %q; keys of several fields are joined by |", f.key)
+	case left > 0:
+		c.say("%d more events; --limit 0 tells of all, --key of one", left)
+	}
+	return nil
+}
+
+func (c *console) tellOne(s *experiments.Story) {
+	fmt.Fprintf(c.out, "%s@%d", s.Source, s.Offset)
+	if s.Key != "" {
+		fmt.Fprintf(c.out, "  key %s", s.Key)
+	}
+	if s.TimeMS != 0 {
+		fmt.Fprintf(c.out, "  %s", time.UnixMilli(s.TimeMS).UTC().Format(time.RFC3339Nano))
+	}
+	fmt.Fprintf(c.out, "\n  %s\n", s.Raw)
+	for _, st := range s.Steps {
+		fmt.Fprintf(c.out, "  → %s", st.What)
+		if st.Experiment != "" {
+			fmt.Fprintf(c.out, " [%s]", st.Experiment)
+		}
+		if st.With != "" {
+			fmt.Fprintf(c.out, " %s", st.With)
+		}
+		if st.Why != "" {
+			fmt.Fprintf(c.out, ": %s", st.Why)
+		}
+		fmt.Fprintln(c.out)
+		if st.Row != nil {
+			fmt.Fprintf(c.out, "      %s\n", st.Row)
+		}
+	}
+	fmt.Fprintln(c.out)
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/experiments/kafka"
+	"github.com/mortise-dev/mortise/experiments/spec"
+	"github.com/mortise-dev/mortise/joiner/recorded"
+)
+
+// input is the recorded files of one source, as --input names them.
+type input struct {
+	name     string
+	patterns []string
+}
+
+// parseInputs reads --input NAME=GLOB…; a name that comes again adds files.
+func parseInputs(args []string) ([]input, error) {
+	var all []input
+	for _, arg := range args {
+		name, glob, ok := strings.Cut(arg, "=")
+		if !ok || name == "" || glob == "" {
+			return nil, usageError{fmt.Errorf("--input %q: write SOURCE=FILES, such as clicks=clicks.jsonl.gz", arg)}
+		}
+		i := slices.IndexFunc(all, func(in input) bool { return in.name == name })
+		if i < 0 {
+			all = append(all, input{name: name})
+			i = len(all) - 1
+		}
+		all[i].patterns = append(all[i].patterns, glob)
+	}
+	return all, nil
+}
+
+// recording is the inputs of a run, opened: a stream per topic.
+type recording struct {
+	merged *recorded.Merged
+	topics []string // per stream
+	files  [][]string
+	lines  atomic.Int64
+}
+
+// openInputs finds each input's source among the experiments and opens its files.
+func openInputs(plan *experiments.Plan, inputs []input) (*recording, error) {
+	rec := &recording{}
+	var streams []recorded.Stream
+	for _, in := range inputs {
+		found := false
+		for _, p := range plan.Pipelines {
+			for _, e := range p.Experiments {
+				for i := range e.Sources {
+					s := &e.Sources[i]
+					if s.Name != in.name {
+						continue
+					}
+					found = true
+					if slices.Contains(rec.topics, s.Topic) {
+						continue
+					}
+					stream, err := openStream(e, s, in.patterns)
+					if err != nil {
+						return nil, fmt.Errorf("--input %s: %w", in.name, err)
+					}
+					streams = append(streams, stream)
+					rec.topics, rec.files = append(rec.topics, s.Topic), append(rec.files, stream.Files.Paths())
+				}
+			}
+		}
+		if !found {
+			return nil, usageError{fmt.Errorf("--input %s: no experiment has a source of that name; there are %s", in.name, strings.Join(sourceNames(plan), ", "))}
+		}
+	}
+	merged, err := recorded.Merge(streams...)
+	if err != nil {
+		return nil, err
+	}
+	rec.merged = merged
+	return rec, nil
+}
+
+func openStream(e *spec.Experiment, s *spec.Source, patterns []string) (recorded.Stream, error) {
+	files, err := recorded.Open(patterns...)
+	if err != nil {
+		return recorded.Stream{}, err
+	}
+	x, err := experiments.NewExtractor(e, s, func() int64 { return time.Now().UnixMilli() })
+	if err != nil {
+		return recorded.Stream{}, err
+	}
+	return recorded.Stream{Files: files, Extract: x.Extract}, nil
+}
+
+func sourceNames(plan *experiments.Plan) (names []string) {
+	for _, p := range plan.Pipelines {
+		for _, e := range p.Experiments {
+			for i := range e.Sources {
+				if n := e.Sources[i].Name; !slices.Contains(names, n) {
+					names = append(names, n)
+				}
+			}
+		}
+	}
+	return names
+}
+
+// publish writes the recording to its topics, merged by event time, at speed.
+// A truncated file fails it after what could be read was published.
+func (rec *recording) publish(ctx context.Context, conn kafka.Connection, speed recorded.Speed) (counts map[string]int64, err error) {
+	pub, err := kafka.OpenPublisher(ctx, kafka.PublisherOptions{Connection: conn, Topics: rec.topics})
+	if err != nil {
+		return nil, err
+	}
+	defer pub.Close()
+	pace := recorded.Pace(speed, recorded.SystemClock{})
+	var failed error
+	for failed == nil {
+		ev, err := rec.merged.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			failed = err
+			break
+		}
+		if ev.Timed {
+			failed = pace.Wait(ctx, ev.TimeMS)
+		} else {
+			failed = ctx.Err()
+		}
+		if failed == nil {
+			if failed = pub.Publish(rec.topics[ev.Stream], ev.Key, ev.Data, ev.TimeMS); failed != nil {
+				failed = fmt.Errorf("%s:%d: %w", ev.File, ev.Number, failed)
+			}
+			rec.lines.Add(1)
+		}
+	}
+	if err := pub.Flush(context.WithoutCancel(ctx)); failed == nil {
+		failed = err
+	}
+	return pub.Counts(), failed
+}

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/experiments/kafka"
+	"github.com/mortise-dev/mortise/experiments/telemetry"
+	"github.com/mortise-dev/mortise/joiner/recorded"
+)
+
+// pipeline is the way of the data, in the order in which it flows:
+//
+//	files → experiments → plan → brokers → topics → state → inputs → workers → summary
+//
+// Each worker then goes, in rounds: poll → clean → join → instance → produce → commit.
+func (c *console) pipeline(ctx context.Context, f *runFlags, args []string) (sum *summary, err error) {
+	plan, err := c.mustLoad(&f.load, args) // experiment files → pipelines that share what they can
+	if err != nil {
+		return nil, err
+	}
+	rec, err := f.openInputs(plan)
+	if err != nil {
+		return nil, err
+	}
+	brokers, err := f.cluster.open(c, &plan.Pipelines[0].Experiments[0].Kafka)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, brokers.close()) }()
+	if err := brokers.prepare(ctx, plan, f.cluster.partitions, rec != nil); err != nil {
+		return nil, err
+	}
+	states, err := openStates(c, f.stateDir(brokers))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, states.Close()) }()
+	letters := newLetterFiles(plan)
+	defer func() { err = errors.Join(err, letters.close()) }()
+
+	g, ctx := errgroup.WithContext(ctx)
+	published := c.publish(ctx, g, rec, brokers)                              // recorded files → topics
+	crew, err := c.workers(ctx, f, plan, brokers, states, letters, published) // topics → instances
+	if err != nil {
+		return nil, errors.Join(err, g.Wait())
+	}
+	defer crew.close()
+	server, err := serve(f.http, crew)
+	if err != nil {
+		return nil, errors.Join(err, g.Wait())
+	}
+	defer func() { err = errors.Join(err, server.close()) }()
+	stop := c.watch(crew, rec)
+	for _, w := range crew.workers {
+		g.Go(func() error { return w.Run(ctx) })
+	}
+	err = g.Wait()
+	stop()
+	if err != nil {
+		return nil, err
+	}
+	return c.summarize(context.WithoutCancel(ctx), f, crew, brokers)
+}
+
+// publish starts publishing the inputs and returns a channel that is closed when
+// all are there.
+func (c *console) publish(ctx context.Context, g *errgroup.Group, rec *recording, cl *cluster) <-chan struct{} {
+	done := make(chan struct{})
+	if rec == nil {
+		close(done)
+		return done
+	}
+	g.Go(func() error {
+		defer rec.merged.Close()
+		if _, err := rec.publish(ctx, cl.Connection, recorded.Max); err != nil {
+			return fmt.Errorf("publishing the inputs: %w", err)
+		}
+		if err := rec.remember(cl); err != nil {
+			return err
+		}
+		close(done)
+		return nil
+	})
+	return done
+}
+
+// crew is the workers of a run, one a pipeline.
+type crew struct {
+	plan       *experiments.Plan
+	workers    []*experiments.Worker
+	groups     []string
+	transports []*kafka.Transport
+	once       sync.Once
+}
+
+func (cr *crew) close() {
+	cr.once.Do(func() {
+		for _, t := range cr.transports {
+			_ = t.Close() // what matters is committed; this leaves the group
+		}
+	})
+}
+
+func (cr *crew) statuses() []experiments.Status {
+	var all []experiments.Status
+	for _, w := range cr.workers {
+		all = append(all, w.Status())
+	}
+	return all
+}
+
+// workers makes a worker for every pipeline, each a member of its consumer group.
+func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Plan, cl *cluster, states *diskStates, letters *letterFiles, inputDone <-chan struct{}) (cr *crew, err error) {
+	cr = &crew{plan: plan}
+	defer func() {
+		if err != nil {
+			cr.close()
+		}
+	}()
+	id, err := workerID(f.stateDir(cl))
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range plan.Pipelines {
+		group := f.groupOf(plan, p)
+		opts := kafka.Options{Connection: cl.Connection, Group: group, Inputs: p.Inputs(), Outputs: p.Outputs(),
+			ExactlyOnce: p.Experiments[0].Output.Delivery == "exactly_once", TransactionalID: group + "." + id}
+		if cl.embedded != "" {
+			opts.TransactionalIDSuffix = kafka.FreshSuffix()
+		}
+		t, err := kafka.Open(ctx, opts)
+		if err != nil {
+			return nil, err
+		}
+		cr.transports = append(cr.transports, t)
+		w, err := experiments.NewWorker(p, t, states, group, experiments.WorkerOptions{
+			UntilEnd: f.untilEnd, InputDone: inputDone, Log: c.logger(), Letters: letters.write,
+			CommitEvery: f.commitEvery, CloseRows: f.closeRows,
+		})
+		if err != nil {
+			return nil, err
+		}
+		cr.workers, cr.groups = append(cr.workers, w), append(cr.groups, group)
+	}
+	return cr, nil
+}
+
+// groupOf names a pipeline's consumer group, and with it its state.
+func (f *runFlags) groupOf(plan *experiments.Plan, p *experiments.Pipeline) string {
+	base := f.group
+	if base == "" {
+		base = p.Experiments[0].Kafka.ConsumerGroup
+	}
+	switch {
+	case base == "":
+		return "mortise." + p.Name()
+	case len(plan.Pipelines) > 1:
+		return base + "." + p.Name()
+	}
+	return base
+}
+
+// stateDir is where local state is kept.
+func (f *runFlags) stateDir(cl *cluster) string {
+	switch {
+	case f.state != "":
+		return f.state
+	case cl.embedded != "":
+		return filepath.Join(cl.embedded, "state")
+	}
+	return "mortise-state"
+}
+
+// endpoint is the HTTP server of a run; nil when there is none.
+type endpoint struct{ server *telemetry.Server }
+
+func serve(addr string, cr *crew) (*endpoint, error) {
+	if addr == "" {
+		return &endpoint{}, nil
+	}
+	s, err := telemetry.Serve(addr, cr.statuses)
+	if err != nil {
+		return nil, err
+	}
+	return &endpoint{s}, nil
+}
+
+func (e *endpoint) close() error {
+	if e.server == nil {
+		return nil
+	}
+	return e.server.Close()
+}
+
+// letterFiles are the dead-letter files of experiments that ask for one.
+type letterFiles struct {
+	mu    sync.Mutex
+	paths map[string]string
+	open  map[string]*os.File
+}
+
+func newLetterFiles(plan *experiments.Plan) *letterFiles {
+	l := &letterFiles{paths: map[string]string{}, open: map[string]*os.File{}}
+	for _, p := range plan.Pipelines {
+		for _, e := range p.Experiments {
+			if path := e.Output.DeadLetter.File; path != "" {
+				l.paths[e.Name] = path
+			}
+		}
+	}
+	return l
+}
+
+func (l *letterFiles) write(experiment string, line []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	path := l.paths[experiment]
+	f := l.open[path]
+	if f == nil {
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			return fmt.Errorf("making the folder of %s: %w", path, err)
+		}
+		var err error
+		if f, err = os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666); err != nil {
+			return err
+		}
+		l.open[path] = f
+	}
+	_, err := f.Write(append(append([]byte(nil), line...), '\n'))
+	return err
+}
+
+func (l *letterFiles) close() (err error) {
+	for _, f := range l.open {
+		err = errors.Join(err, f.Close())
+	}
+	return err
+}
+
+// remember notes, for the embedded broker, that the inputs have been published.
+func (rec *recording) remember(cl *cluster) error {
+	if cl.embedded == "" {
+		return nil
+	}
+	p, err := openPublished(cl.embedded)
+	if err != nil {
+		return err
+	}
+	for i, topic := range rec.topics {
+		if err := p.add(topic, rec.files[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mortise-dev/mortise/experiments"
+)
+
+type runFlags struct {
+	load    loadFlags
+	cluster clusterFlags
+
+	inputs      []string
+	state       string
+	group       string
+	untilEnd    bool
+	http        string
+	json        bool
+	republish   bool
+	commitEvery time.Duration
+	closeRows   int
+}
+
+func newRun(c *console) *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use: "run FILE…", Short: "Run experiments: streams in, labelled instances out", Args: atLeast(1, "an experiment file"),
+		Long: `Run experiments. Those with the same sources, key and label windows share one
+read, one state and one close.
+
+Without --brokers an embedded Kafka-protocol broker keeps its log in a directory
+and serves ordinary clients on loopback. --input publishes recorded files first.
+--until-end stops when all input that is there has been consumed and every window
+is closed, and prints a summary; without it run goes on until it is interrupted,
+then commits what is done and ends.`,
+		Example: `  mortise run feed.yaml --input impressions=imps.jsonl.gz --input clicks=clicks.jsonl.gz --until-end
+  mortise run feed.yaml ads.yaml --brokers kafka-1:9092,kafka-2:9092 --state /var/lib/mortise --http :8080`,
+		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd.Context(), &f, args) },
+	}
+	f.load.register(cmd)
+	f.cluster.register(cmd)
+	fs := cmd.Flags()
+	fs.StringArrayVar(&f.inputs, "input", nil, "SOURCE=FILES, recorded files to publish first; may be repeated")
+	fs.BoolVar(&f.republish, "republish", false, "publish --input again although the embedded broker has these files already")
+	fs.StringVar(&f.state, "state", "", "directory of local state (default: state in the embedded broker's, else ./mortise-state)")
+	fs.StringVar(&f.group, "group", "", "consumer group (default: the file's consumer_group, else mortise.EXPERIMENT)")
+	fs.BoolVar(&f.untilEnd, "until-end", false, "stop when all input present is consumed and every window is closed")
+	fs.StringVar(&f.http, "http", "", "address for /metrics, /healthz, /ready, /status and pprof, such as :8080")
+	fs.BoolVar(&f.json, "json", false, "print the summary as one JSON object")
+	fs.DurationVar(&f.commitEvery, "commit-every", 500*time.Millisecond, "how often outputs and offsets are committed")
+	fs.IntVar(&f.closeRows, "close-rows", 20_000, "impressions that a task closes in one go, between intakes")
+	return cmd
+}
+
+func (c *console) run(ctx context.Context, f *runFlags, args []string) error {
+	sum, err := c.pipeline(ctx, f, args)
+	if err != nil {
+		return err
+	}
+	if f.json {
+		return c.printJSON(sum)
+	}
+	c.printSummary(sum, args)
+	return nil
+}
+
+// openInputs opens --input; nil when there is nothing to publish.
+func (f *runFlags) openInputs(plan *experiments.Plan) (*recording, error) {
+	inputs, err := parseInputs(f.inputs)
+	if err != nil || len(inputs) == 0 {
+		return nil, err
+	}
+	rec, err := openInputs(plan, inputs)
+	if err != nil || f.republish || len(f.cluster.brokers) > 0 {
+		return rec, err
+	}
+	before, err := openPublished(filepath.Clean(f.cluster.embedded))
+	if err != nil {
+		return nil, err
+	}
+	again := 0
+	for i, topic := range rec.topics {
+		if before.has(topic, rec.files[i]) {
+			again++
+		}
+	}
+	switch again {
+	case 0:
+		return rec, nil
+	case len(rec.topics):
+		return nil, rec.merged.Close()
+	}
+	return nil, fmt.Errorf("some of the inputs have been published to %s before and some not: publishing the rest now would bring it late; start anew with another --embedded directory, or publish everything again with --republish", f.cluster.embedded)
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/mortise-dev/mortise/joiner"
+	"github.com/mortise-dev/mortise/joiner/disk"
+)
+
+// diskStates is experiments.States over one state directory.
+type diskStates struct{ db *disk.DB }
+
+// openStates opens the state directory. What does not verify is wiped: state is
+// a cache of the topics.
+func openStates(c *console, dir string) (*diskStates, error) {
+	db, err := disk.OpenDB(dir, disk.Options{})
+	if errors.Is(err, joiner.ErrCorrupt) {
+		c.logger().Warn("state does not verify and is rebuilt from the topics", "dir", dir, "err", err)
+		if err := disk.Wipe(dir, disk.Options{}); err != nil {
+			return nil, fmt.Errorf("wiping the state in %s: %w", dir, err)
+		}
+		db, err = disk.OpenDB(dir, disk.Options{})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the state directory: %w", err)
+	}
+	return &diskStates{db}, nil
+}
+
+// Open implements experiments.States.
+func (s *diskStates) Open(task string, opts joiner.StoreOptions) (joiner.Store, error) {
+	return s.db.OpenStore(task, opts)
+}
+
+// Reset implements experiments.States.
+func (s *diskStates) Reset(task string) error { return s.db.Reset(task) }
+
+// Close implements experiments.States.
+func (s *diskStates) Close() error { return s.db.Close() }
+
+// workerID returns the name of the worker that owns a state directory, made up
+// when it is new: a worker that comes back fences what it had left open.
+func workerID(dir string) (string, error) {
+	path := filepath.Join(dir, "worker-id")
+	b, err := os.ReadFile(path)
+	if id := strings.TrimSpace(string(b)); err == nil && id != "" {
+		return id, nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("reading %s: %w", path, err)
+	}
+	raw := make([]byte, 6)
+	_, _ = rand.Read(raw) // never fails
+	id := hex.EncodeToString(raw)
+	if err := os.WriteFile(path, []byte(id+"\n"), 0o666); err != nil {
+		return "", fmt.Errorf("writing %s: %w", path, err)
+	}
+	return id, nil
+}

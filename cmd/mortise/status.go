@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/experiments/kafka"
+	"github.com/mortise-dev/mortise/joiner"
+)
+
+type statusFlags struct {
+	load    loadFlags
+	cluster clusterFlags
+	group   string
+	json    bool
+}
+
+// pipelineStatus is what the brokers know of a pipeline: the group's offsets and
+// the snapshots that were committed with them.
+type pipelineStatus struct {
+	Pipeline    string            `json:"pipeline"`
+	Group       string            `json:"group"`
+	State       string            `json:"group_state"`
+	Members     int               `json:"members"`
+	Experiments []experimentState `json:"experiments"`
+	Partitions  []partitionState  `json:"partitions"`
+}
+
+type experimentState struct {
+	Name   string         `json:"name"`
+	Ledger mortise.Ledger `json:"ledger"`
+	AddsUp bool           `json:"adds_up"`
+}
+
+type partitionState struct {
+	Topic       string `json:"topic"`
+	Partition   int32  `json:"partition"`
+	Next        int64  `json:"next"`
+	End         int64  `json:"end"`
+	Lag         int64  `json:"lag"`
+	WatermarkMS *int64 `json:"watermark_ms,omitempty"`
+	ClosedToMS  *int64 `json:"closed_to_ms,omitempty"`
+}
+
+func newStatus(c *console) *cobra.Command {
+	var f statusFlags
+	cmd := &cobra.Command{
+		Use: "status FILE…", Short: "Show where experiments stand: offsets, lag, watermark, ledger", Args: atLeast(1, "an experiment file"),
+		Long: `Show where experiments stand, as their consumer groups have committed it: the lag
+of every partition, the watermark, and the ledger. It works whether they run or
+not, from anywhere that reaches the brokers.`,
+		RunE: func(cmd *cobra.Command, args []string) error { return c.status(cmd.Context(), &f, args) },
+	}
+	f.load.register(cmd)
+	f.cluster.register(cmd)
+	cmd.Flags().StringVar(&f.group, "group", "", "consumer group, when run was given one")
+	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
+	return cmd
+}
+
+func (c *console) status(ctx context.Context, f *statusFlags, args []string) error {
+	plan, err := c.mustLoad(&f.load, args)
+	if err != nil {
+		return err
+	}
+	cl, err := f.cluster.open(c, &plan.Pipelines[0].Experiments[0].Kafka)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = cl.close() }()
+	admin, err := kafka.OpenAdmin(ctx, cl.Connection)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	names := runFlags{group: f.group}
+	var all []pipelineStatus
+	for _, p := range plan.Pipelines {
+		group, err := admin.Group(ctx, names.groupOf(plan, p))
+		if err != nil {
+			return err
+		}
+		st, err := describeGroup(p, group)
+		if err != nil {
+			return err
+		}
+		all = append(all, st)
+	}
+	if f.json {
+		return c.printJSON(map[string]any{"pipelines": all})
+	}
+	for i := range all {
+		c.printStatus(&all[i])
+	}
+	return nil
+}
+
+// describeGroup adds up the snapshots that were committed beside the main stream's offsets.
+func describeGroup(p *experiments.Pipeline, g *kafka.GroupStatus) (pipelineStatus, error) {
+	st := pipelineStatus{Pipeline: p.Name(), Group: g.Group, State: g.State, Members: g.Members, Partitions: []partitionState{}}
+	ledgers := make([]mortise.Ledger, len(p.Experiments))
+	for _, part := range g.Partitions {
+		ps := partitionState{Topic: part.Topic, Partition: part.Partition, Next: part.Next, End: part.End, Lag: part.Lag}
+		if part.Topic == p.Sources[0].Topic && part.Metadata != "" {
+			at, err := joiner.ParseMetadata(part.Metadata)
+			if err != nil {
+				return st, fmt.Errorf("group %s, %s[%d]: %w", g.Group, part.Topic, part.Partition, err)
+			}
+			for i := range min(len(at.Ledgers), len(ledgers)) {
+				ledgers[i].Add(&at.Ledgers[i])
+			}
+			if at.WatermarkMS != joiner.NoTimeMS {
+				ps.WatermarkMS = &at.WatermarkMS
+			}
+			if at.Cursor.TimeMS != joiner.NoTimeMS {
+				ps.ClosedToMS = &at.Cursor.TimeMS
+			}
+		}
+		st.Partitions = append(st.Partitions, ps)
+	}
+	for i, e := range p.Experiments {
+		st.Experiments = append(st.Experiments, experimentState{e.Name, ledgers[i], ledgers[i].Check() == nil})
+	}
+	return st, nil
+}
+
+func (c *console) printStatus(st *pipelineStatus) {
+	fmt.Fprintf(c.out, "%s: group %s, %s, %d members\n", st.Pipeline, st.Group, st.State, st.Members)
+	if len(st.Partitions) == 0 {
+		fmt.Fprint(c.out, "  nothing has been committed yet\n\n")
+		return
+	}
+	for _, e := range st.Experiments {
+		i, b := &e.Ledger.Impressions, &e.Ledger.Labels
+		fmt.Fprintf(c.out, "\n  %s: %s instances, %s positive\n", e.Name, thousands(e.Ledger.Instances), thousands(e.Ledger.Positives))
+		fmt.Fprintf(c.out, "    impressions in %s = emitted %s + pending %s + dropped %s%s\n", thousands(i.In), thousands(i.Emitted), thousands(i.Pending), thousands(i.Dropped.Total()), reasons(&i.Dropped))
+		fmt.Fprintf(c.out, "    labels in %s = attached %s + unmatched %s + late %s + pending %s + dropped %s%s\n", thousands(b.In), thousands(b.Attached), thousands(b.Unmatched),
+			thousands(b.Late), thousands(b.Pending), thousands(b.Dropped.Total()), reasons(&b.Dropped))
+		if !e.AddsUp {
+			fmt.Fprintln(c.out, "    the ledger does not add up: please report this")
+		}
+	}
+	fmt.Fprintln(c.out)
+	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "  topic\tpartition\tnext\tend\tlag\twatermark")
+	for _, p := range st.Partitions {
+		mark := ""
+		if p.WatermarkMS != nil {
+			mark = eventTime(*p.WatermarkMS)
+		}
+		fmt.Fprintf(w, "  %s\t%d\t%d\t%d\t%d\t%s\n", p.Topic, p.Partition, p.Next, p.End, p.Lag, mark)
+	}
+	_ = w.Flush() // to the console
+	fmt.Fprintln(c.out)
+}

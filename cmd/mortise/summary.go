@@ -1,0 +1,229 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/experiments/kafka"
+)
+
+// summary is what a run has come to: the ledger over all experiments, then each one's.
+type summary struct {
+	Impressions mortise.ImpressionLedger `json:"impressions"`
+	Labels      mortise.LabelLedger      `json:"labels"`
+	Instances   int64                    `json:"instances"`
+	Positives   int64                    `json:"positives"`
+	Provisional int64                    `json:"provisional"`
+	LateEmitted int64                    `json:"late_emitted"`
+	DeadLetters int64                    `json:"dead_letters"`
+	Experiments []experimentSummary      `json:"experiments"`
+	Brokers     string                   `json:"brokers"`
+	Embedded    string                   `json:"embedded,omitempty"`
+	State       string                   `json:"state"`
+
+	flags string
+}
+
+type experimentSummary struct {
+	Name        string            `json:"name"`
+	Version     int               `json:"version"`
+	Group       string            `json:"group"`
+	Topic       string            `json:"topic"`
+	DeadLetter  string            `json:"dead_letter"` // topic or file
+	DeadLetters int64             `json:"dead_letters"`
+	Ledger      mortise.Ledger    `json:"ledger"`
+	Sample      []json.RawMessage `json:"sample,omitempty"`
+}
+
+// summarize adds up what the workers did and reads back some rows.
+func (c *console) summarize(ctx context.Context, f *runFlags, cr *crew, cl *cluster) (*summary, error) {
+	sum := &summary{Brokers: cl.address(), Embedded: cl.embedded, State: f.stateDir(cl), flags: cl.flags()}
+	var total mortise.Ledger
+	for i, w := range cr.workers {
+		st := w.Status()
+		for j, e := range cr.plan.Pipelines[i].Experiments {
+			if j >= len(st.Experiments) {
+				continue // stopped before its first round
+			}
+			l := st.Experiments[j].Ledger
+			if err := l.Check(); err != nil {
+				return nil, fmt.Errorf("experiment %s: %w", e.Name, err)
+			}
+			total.Add(&l)
+			es := experimentSummary{Name: e.Name, Version: e.Version, Group: cr.groups[i], Topic: e.Output.Topic,
+				DeadLetter: e.Output.DeadLetter.Topic, DeadLetters: deadLetters(&l, e.Join.Late), Ledger: l}
+			if es.DeadLetter == "" {
+				es.DeadLetter = e.Output.DeadLetter.File
+			}
+			es.Sample = sampleRows(ctx, cl.Connection, e.Output.Topic)
+			sum.DeadLetters += es.DeadLetters
+			sum.Experiments = append(sum.Experiments, es)
+		}
+	}
+	sum.Impressions, sum.Labels, sum.Instances, sum.Positives = total.Impressions, total.Labels, total.Instances, total.Positives
+	sum.Provisional, sum.LateEmitted = total.Provisional, total.LateEmitted
+	return sum, nil
+}
+
+func deadLetters(l *mortise.Ledger, late string) (n int64) {
+	for r := mortise.ReasonFiltered; r < mortise.NumReasons; r++ {
+		if r.IsDeadLetter() {
+			n += l.Impressions.Dropped[r] + l.Labels.Dropped[r]
+		}
+	}
+	if late == "dead_letter" {
+		n += l.Impressions.Dropped[mortise.ReasonLate]
+	}
+	return n
+}
+
+const (
+	sampledRows = 3
+	scannedRows = 20_000 // how far to look for a positive one
+)
+
+// sampleRows reads some rows back, a positive one among them if there is one
+// near. It is a courtesy: a topic that cannot be read shows none.
+func sampleRows(ctx context.Context, conn kafka.Connection, topic string) []json.RawMessage {
+	var rows []json.RawMessage
+	scanned := 0
+	err := kafka.Tail(ctx, conn, topic, true, func(m *kafka.Message) error {
+		scanned++
+		positive := isPositive(m.Value)
+		switch {
+		case len(rows) < sampledRows-1 || positive && len(rows) < sampledRows:
+			rows = append(rows, bytes.Clone(m.Value))
+		}
+		if len(rows) == sampledRows || scanned == scannedRows {
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil
+	}
+	return rows
+}
+
+// isPositive looks for a label count above 0.
+func isPositive(row []byte) bool {
+	var columns map[string]json.RawMessage
+	if json.Unmarshal(row, &columns) != nil {
+		return false
+	}
+	for name, v := range columns {
+		if strings.HasPrefix(name, "label_") && strings.HasSuffix(name, "_count") && string(v) != "0" {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *console) printSummary(s *summary, args []string) {
+	for i := range s.Experiments {
+		c.printExperiment(s, &s.Experiments[i])
+	}
+	if len(s.Experiments) == 0 {
+		fmt.Fprintln(c.out, "stopped before anything was read")
+		return
+	}
+	first := s.Experiments[0]
+	fmt.Fprintf(c.out, "next\n  mortise tail %s%s --until-end\n", first.Topic, s.flags)
+	if s.DeadLetters > 0 {
+		for _, e := range s.Experiments {
+			if e.DeadLetters > 0 && !strings.ContainsAny(e.DeadLetter, "/\\") {
+				fmt.Fprintf(c.out, "  mortise tail %s%s --until-end\n", e.DeadLetter, s.flags)
+			}
+		}
+	}
+	fmt.Fprintf(c.out, "  mortise status %s%s\n  mortise explain %s\n", strings.Join(args, " "), s.flags, strings.Join(args, " "))
+}
+
+func (c *console) printExperiment(s *summary, e *experimentSummary) {
+	l := &e.Ledger
+	fmt.Fprintf(c.out, "%s v%d: %s impressions became %s instances, %s of them positive%s\n\n", e.Name, e.Version,
+		thousands(l.Impressions.In), thousands(l.Instances), thousands(l.Positives), share(l.Positives, l.Instances))
+	i, b := &l.Impressions, &l.Labels
+	fmt.Fprintf(c.out, "  impressions in %s = emitted %s + pending %s + dropped %s%s\n", thousands(i.In), thousands(i.Emitted), thousands(i.Pending), thousands(i.Dropped.Total()), reasons(&i.Dropped))
+	fmt.Fprintf(c.out, "  labels in %s = attached %s + unmatched %s + late %s + pending %s + dropped %s%s\n", thousands(b.In), thousands(b.Attached), thousands(b.Unmatched),
+		thousands(b.Late), thousands(b.Pending), thousands(b.Dropped.Total()), reasons(&b.Dropped))
+	if l.LateEmitted > 0 {
+		fmt.Fprintf(c.out, "  %s instances came late and are flagged so\n", thousands(l.LateEmitted))
+	}
+	if l.Provisional > 0 {
+		fmt.Fprintf(c.out, "  %s provisional rows were written before their windows closed\n", thousands(l.Provisional))
+	}
+	where := s.Brokers
+	if s.Embedded != "" {
+		where = "the embedded broker in " + s.Embedded
+	}
+	fmt.Fprintf(c.out, "\n  instances     topic %s on %s\n  dead letters  %s in %s\n  state         %s\n", e.Topic, where, thousands(e.DeadLetters), e.DeadLetter, s.State)
+	for i, row := range e.Sample {
+		if i == 0 {
+			fmt.Fprintf(c.out, "\n  %d rows\n", len(e.Sample))
+		}
+		fmt.Fprintf(c.out, "    %s\n", row)
+	}
+	fmt.Fprintln(c.out)
+}
+
+func share(part, of int64) string {
+	if of == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%.3g %%)", 100*float64(part)/float64(of))
+}
+
+func reasons(d *mortise.Dropped) string {
+	var parts []string
+	for r, n := range d {
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %s", mortise.Reason(r), thousands(n)))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
+}
+
+// thousands writes a count with separators.
+func thousands(n int64) string {
+	text := strconv.FormatInt(n, 10)
+	sign := ""
+	if n < 0 {
+		sign, text = "-", text[1:]
+	}
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return sign + text
+}
+
+// progressLine is what the bar says while a run goes on.
+func progressLine(all []experiments.Status) string {
+	var l mortise.Ledger
+	watermark := int64(-1)
+	for _, s := range all {
+		for i := range s.Experiments {
+			l.Add(&s.Experiments[i].Ledger)
+		}
+		for _, t := range s.Tasks {
+			if t.WatermarkMS > 0 && (watermark < 0 || t.WatermarkMS < watermark) {
+				watermark = t.WatermarkMS
+			}
+		}
+	}
+	text := fmt.Sprintf("%s in, %s held, %s out, %s positive", thousands(l.Impressions.In), thousands(l.Impressions.Pending), thousands(l.Instances), thousands(l.Positives))
+	if watermark > 0 {
+		text += ", event time " + eventTime(watermark)
+	}
+	return text
+}

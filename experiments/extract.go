@@ -1,0 +1,91 @@
+package experiments
+
+import (
+	"errors"
+	"fmt"
+
+	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/experiments/spec"
+	"github.com/mortise-dev/mortise/joiner/clean"
+)
+
+// Extractor reads the event time and the partition key of one source's raw
+// lines, for publishing them. One goroutine uses it.
+type Extractor struct {
+	reader *clean.Reader
+	record mortise.Record
+	event  clean.Event
+}
+
+// NewExtractor makes one for a source of e; a clean function that it names must
+// be registered.
+func NewExtractor(e *spec.Experiment, s *spec.Source, nowMS func() int64) (*Extractor, error) {
+	opts := clean.Options{Name: s.Name, TimeField: s.TimeField, TimeUnit: s.TimeUnit, PartitionBy: PartitionFields(e, s),
+		Experiments: []clean.Experiment{{Fields: s.Fields}}, NowMS: nowMS}
+	for _, d := range s.Derive {
+		opts.Experiments[0].Derive = append(opts.Experiments[0].Derive, clean.Derived{Name: d.Name, Program: d.Program})
+	}
+	if s.Clean != "" {
+		fn, ok := clean.Lookup(s.Clean)
+		if !ok {
+			return nil, fmt.Errorf("%s: source %s: clean function %q is not registered", e.Path, s.Name, s.Clean)
+		}
+		opts.Clean = fn
+	}
+	c, err := clean.New(opts)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", e.Path, err)
+	}
+	return &Extractor{reader: c.NewReader(), record: mortise.Record{Topic: s.Topic}}, nil
+}
+
+// Extract returns the line's event time and, if it has one, the key that its
+// topic is partitioned by; false when the line has no readable time. The key is
+// valid until the next call.
+func (x *Extractor) Extract(line []byte) (timeMS int64, key []byte, ok bool) {
+	x.record.Value = line
+	err := x.reader.Intake(&x.record, &x.event)
+	if err == nil {
+		return x.event.TimeMS, x.event.PartitionKey, true
+	}
+	var why *mortise.RecordError
+	if errors.As(err, &why) && why.Reason == mortise.ReasonMissingKey {
+		return x.event.TimeMS, nil, true
+	}
+	return 0, nil, false
+}
+
+// PartitionFields names the source's own fields that its topic is keyed by:
+// partition_by as the main stream names it, through a label's `on` where it
+// says otherwise.
+func PartitionFields(e *spec.Experiment, s *spec.Source) []string {
+	by := e.Join.PartitionBy
+	if s.Name == e.Join.Main {
+		return by
+	}
+	for i := range e.Join.Labels {
+		l := &e.Join.Labels[i]
+		if l.Source != s.Name {
+			continue
+		}
+		var own []string
+		for _, name := range by {
+			for _, pair := range l.On {
+				if pair.Main == name {
+					own = append(own, pair.Label)
+					break
+				}
+			}
+		}
+		if len(own) == len(by) {
+			return own
+		}
+	}
+	var declared []string
+	for _, name := range by {
+		if s.Fields.Index(name) >= 0 {
+			declared = append(declared, name)
+		}
+	}
+	return declared
+}
