@@ -225,7 +225,7 @@ func batchLimit(c kadm.ResourceConfig) int {
 
 // Ends returns the end offsets (last stable) of all partitions of topics.
 func (a *Admin) Ends(ctx context.Context, topics ...string) (map[experiments.TopicPartition]int64, error) {
-	return flatten(a.adm.ListCommittedOffsets(ctx, topics...))
+	return list(ctx, a.adm.ListCommittedOffsets, topics)
 }
 
 // ends returns the end offsets of parts.
@@ -263,7 +263,7 @@ func (a *Admin) lanes(ctx context.Context, owned map[experiments.TopicPartition]
 	})
 	ends, err := a.ends(ctx, parts)
 	if err == nil && earliest {
-		starts, err = flatten(a.adm.ListStartOffsets(ctx, topicsOf(parts)...))
+		starts, err = list(ctx, a.adm.ListStartOffsets, topicsOf(parts))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("finding where to start reading: %w", err)
@@ -282,10 +282,17 @@ func (a *Admin) lanes(ctx context.Context, owned map[experiments.TopicPartition]
 	return lanes, nil
 }
 
-func flatten(listed kadm.ListedOffsets, err error) (map[experiments.TopicPartition]int64, error) {
-	if err == nil {
-		err = listed.Error()
-	}
+// list asks for an offset of every partition of topics, again while partitions
+// move between brokers.
+func list(ctx context.Context, ask func(context.Context, ...string) (kadm.ListedOffsets, error), topics []string,
+) (map[experiments.TopicPartition]int64, error) {
+	var listed kadm.ListedOffsets
+	err := retry(ctx, func() (err error) {
+		if listed, err = ask(ctx, topics...); err == nil {
+			err = listed.Error()
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -294,6 +301,25 @@ func flatten(listed kadm.ListedOffsets, err error) (map[experiments.TopicPartiti
 		offsets[experiments.TopicPartition{Topic: o.Topic, Partition: o.Partition}] = o.Offset
 	})
 	return offsets, nil
+}
+
+// retryFor outlasts the election of a leader.
+const retryFor = 30 * time.Second
+
+// retry calls fn again while its error is one that brokers give in passing.
+func retry(ctx context.Context, fn func() error) error {
+	giveUp := time.Now().Add(retryFor)
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		err := fn()
+		if err == nil || !kerr.IsRetriable(err) || errors.Is(err, kerr.UnknownTopicOrPartition) || time.Now().After(giveUp) {
+			return err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 func topicsOf(parts []experiments.TopicPartition) []string {
