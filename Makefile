@@ -2,6 +2,9 @@
 
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME ?= 10s
+# The demo starts anew every time; 10,000 seconds of traffic, held for an hour.
+DEMO        ?= mortise-data/demo
+DEMO_LISTEN ?= 127.0.0.1:9092
 # Packages that start goroutines: `make test` runs these under the race
 # detector, `make test RACE=all` runs all.
 CONCURRENT := /(experiments|cmd|joiner/disk)(/|$$)
@@ -21,8 +24,12 @@ build: ## build the static binary bin/mortise
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)" -o bin/mortise ./cmd/mortise
 
 .PHONY: run
-run: build ## build, then run the demo to its end (under a minute)
-	./bin/mortise demo
+run: build ## build, then run the demo to its end (under a minute); DEMO_LISTEN=host:port to move it
+	rm -rf $(DEMO)
+	./bin/mortise generate --out $(DEMO)/traffic --impressions 500000 --rate 50
+	./bin/mortise run examples/demo/experiment.yaml --embedded $(DEMO) --listen $(DEMO_LISTEN) --until-end \
+	  --input impressions=$(DEMO)/traffic/impressions.jsonl --input clicks=$(DEMO)/traffic/clicks.jsonl \
+	  --input orders=$(DEMO)/traffic/orders.jsonl --input queries=$(DEMO)/traffic/queries.jsonl
 
 .PHONY: test
 test: provision fmt-check vet ## set up what the tests need, check format, vet, run every test

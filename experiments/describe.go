@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/experiments/spec"
 )
 
@@ -93,7 +94,7 @@ func (p *Plan) Describe() PlanDescription {
 func (p *Pipeline) describe() PipelineDescription {
 	first := p.Experiments[0]
 	d := PipelineDescription{Key: first.Join.Key, PartitionBy: first.Join.PartitionBy, Dedup: first.Join.Dedup,
-		Delay: first.Join.Delay.String(), Late: first.Join.Late, State: p.describeState()}
+		Delay: mortise.FormatDuration(first.Join.Delay), Late: first.Join.Late, State: p.describeState()}
 	for i, in := range p.Sources {
 		s := in.Specs[0]
 		role := "labels"
@@ -101,7 +102,7 @@ func (p *Pipeline) describe() PipelineDescription {
 			role = "impressions"
 		}
 		d.Sources = append(d.Sources, SourceDescription{Topic: in.ID, Role: role, EventTime: s.TimeField, Unit: s.TimeUnit,
-			OutOfOrderness: s.OutOfOrderness.String(), IdleAfter: s.IdleAfter.String()})
+			OutOfOrderness: mortise.FormatDuration(s.OutOfOrderness), IdleAfter: mortise.FormatDuration(s.IdleAfter)})
 	}
 	for _, w := range p.Join.Windows {
 		d.Windows = append(d.Windows, WindowDescription{Topic: p.Sources[w.Source].ID, Before: millis(w.BeforeMS), Within: millis(w.WithinMS),
@@ -167,7 +168,7 @@ func difference(a, b *spec.Experiment) string {
 	case fmt.Sprint(a.Join.Key, a.Join.PartitionBy) != fmt.Sprint(b.Join.Key, b.Join.PartitionBy):
 		return fmt.Sprintf("key %v, not %v", b.Join.Key, a.Join.Key)
 	case a.Join.Delay != b.Join.Delay:
-		return fmt.Sprintf("delay %s, not %s", b.Join.Delay, a.Join.Delay)
+		return fmt.Sprintf("delay %s, not %s", mortise.FormatDuration(b.Join.Delay), mortise.FormatDuration(a.Join.Delay))
 	case a.Join.Dedup != b.Join.Dedup || a.Join.Late != b.Join.Late:
 		return "another dedup or late policy"
 	case (a.Instance.Emit == "at_close") != (b.Instance.Emit == "at_close"):
@@ -180,4 +181,4 @@ func difference(a, b *spec.Experiment) string {
 	return "another label window, way of reading a source, or type of a field"
 }
 
-func millis(ms int64) string { return (time.Duration(ms) * time.Millisecond).String() }
+func millis(ms int64) string { return mortise.FormatDuration(time.Duration(ms) * time.Millisecond) }

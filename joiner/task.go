@@ -232,6 +232,7 @@ func (t *Task) Finish(limit int) (done bool, err error) {
 		if done, err = t.closeBefore(t.maxMainMS+1, limit); !done || err != nil {
 			return false, err
 		}
+		t.Advance(t.maxMainMS)
 	}
 	return true, t.tidy(math.MaxInt64)
 }
