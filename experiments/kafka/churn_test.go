@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -108,7 +107,7 @@ func awaitLag(t *testing.T, c Connection, failed <-chan error, enough func(int64
 }
 
 // copyOverRebalances is a worker: it begins again whenever its partitions are
-// given out anew. Small commits make many of them fall into rebalances.
+// given out anew.
 func copyOverRebalances(ctx context.Context, tr *Transport) error {
 	for {
 		committed, err := tr.Assignment(ctx)
@@ -130,23 +129,29 @@ func copyOverRebalances(ctx context.Context, tr *Transport) error {
 	}
 }
 
+// copyAssigned commits once in several polls, so that a rebalance mostly finds
+// something produced and not yet committed.
 func copyAssigned(ctx context.Context, tr *Transport) error {
-	for {
-		fetched, err := tr.Poll(ctx, 40, 50*time.Millisecond)
+	offsets := map[experiments.TopicPartition]experiments.CommittedOffset{}
+	for polls := 1; ; polls++ {
+		fetched, err := tr.Poll(ctx, 10, 20*time.Millisecond)
 		if err != nil {
 			return err
 		}
-		offsets := map[experiments.TopicPartition]experiments.CommittedOffset{}
 		for _, f := range fetched {
 			for _, r := range f.Records {
-				if err := tr.Produce(&experiments.Output{Topic: "out", Value: slices.Clone(r.Value)}); err != nil {
+				if err := tr.Produce(&experiments.Output{Topic: "out", Value: r.Value}); err != nil {
 					return err
 				}
 			}
 			offsets[f.TopicPartition] = experiments.CommittedOffset{Next: f.Next}
 		}
+		if polls%16 > 0 {
+			continue
+		}
 		if err := tr.Commit(ctx, offsets); err != nil {
 			return err
 		}
+		clear(offsets)
 	}
 }
