@@ -29,14 +29,23 @@ type letterJSON struct {
 	Error      string  `json:"error"`
 	Raw        *string `json:"raw,omitempty"`
 	RawBase64  string  `json:"raw_base64,omitempty"`
+	RawBytes   int     `json:"raw_bytes,omitempty"` // how long the record is, where only its beginning fits
 }
 
 func (enc *letterEncoder) encode(dl *mortise.DeadLetter) []byte {
+	return enc.encodeCut(dl, len(dl.Raw))
+}
+
+// encodeCut writes the letter with the first keep bytes of the raw record.
+func (enc *letterEncoder) encodeCut(dl *mortise.DeadLetter, keep int) []byte {
 	l := letterJSON{Experiment: dl.Experiment, Source: dl.Source, Topic: dl.Topic, Partition: dl.Partition, Offset: dl.Offset, Reason: dl.Reason.String(), Error: dl.Detail}
-	if raw := string(dl.Raw); utf8.ValidString(raw) {
+	if keep < len(dl.Raw) {
+		l.RawBytes = len(dl.Raw)
+	}
+	if raw := string(dl.Raw[:keep]); utf8.ValidString(raw) {
 		l.Raw = &raw
 	} else {
-		l.RawBase64 = base64.StdEncoding.EncodeToString(dl.Raw)
+		l.RawBase64 = base64.StdEncoding.EncodeToString(dl.Raw[:keep])
 	}
 	b, err := json.Marshal(&l)
 	if err != nil {

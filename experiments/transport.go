@@ -48,6 +48,10 @@ type Header struct {
 // committed: the worker calls Assignment and begins again from what it returns.
 var ErrRebalanced = errors.New("the consumer group rebalanced")
 
+// ErrTooLarge says that a topic does not take a record of this size. The
+// transaction goes on: something smaller may be produced instead.
+var ErrTooLarge = errors.New("record too large")
+
 // Transport is a worker's two Kafka ends: what it reads, what it writes, and
 // the commit that joins them. One goroutine uses it. Errors that retrying can
 // mend are retried inside; what comes out stops the worker.
@@ -69,7 +73,8 @@ type Transport interface {
 	// paused partition are kept back, not lost.
 	SetPaused(parts []TopicPartition)
 	// Produce buffers one record into the open transaction, opening one if
-	// need be. It blocks while the buffer is full. Failures surface in Commit.
+	// need be. It blocks while the buffer is full. Failures surface in Commit,
+	// but for ErrTooLarge.
 	Produce(out *Output) error
 	// Commit flushes what was produced and commits it together with the
 	// offsets, in one transaction where delivery is exactly_once.

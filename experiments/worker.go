@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/joiner"
 	"github.com/mortise-dev/mortise/joiner/clean"
 )
@@ -404,10 +405,21 @@ func (w *Worker) produceLetter(d *deadLetter) error {
 			}
 			continue
 		}
-		err := w.transport.Produce(&Output{Topic: enc.topic, Value: line, TimestampMS: w.opts.NowMS(), Headers: enc.headers(&d.letter)})
-		if err != nil {
+		if err := w.produceShrinking(enc, &d.letter, line); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// produceShrinking produces a dead letter, with less and less of the raw record
+// where the topic takes no more: its place in its topic is in the letter.
+func (w *Worker) produceShrinking(enc *letterEncoder, dl *mortise.DeadLetter, line []byte) error {
+	for keep := len(dl.Raw); ; keep /= 4 {
+		err := w.transport.Produce(&Output{Topic: enc.topic, Value: line, TimestampMS: w.opts.NowMS(), Headers: enc.headers(dl)})
+		if !errors.Is(err, ErrTooLarge) || keep == 0 {
+			return err
+		}
+		line = enc.encodeCut(dl, keep/4)
+	}
 }

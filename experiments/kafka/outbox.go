@@ -22,6 +22,9 @@ type TooLargeError struct {
 	LimitBytes int // 0 when the broker refused without a known limit
 }
 
+// Unwrap makes it experiments.ErrTooLarge to a worker.
+func (e *TooLargeError) Unwrap() error { return experiments.ErrTooLarge }
+
 // Error names the record and the setting to raise.
 func (e *TooLargeError) Error() string {
 	key := e.Key
