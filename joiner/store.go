@@ -32,7 +32,8 @@ type Entry struct {
 }
 
 // Ref is where an entry lies in its log. It stays valid until the entry's
-// bucket is dropped, across reopening too.
+// bucket is dropped, across reopening too if a commit followed its Append. The
+// zero Ref is no entry's.
 type Ref struct{ File, Off uint32 }
 
 // Cursor is a position in a log's scan order: (event time, partition, offset).
@@ -59,21 +60,26 @@ func (e *Entry) Position() Cursor { return Cursor{e.TimeMS, e.Partition, e.Offse
 // Log is an append-only record log split into buckets of event time. One
 // goroutine uses it. It never rewrites, sorts on disk or deletes single entries.
 type Log interface {
-	// Append copies e into the bucket of its event time.
+	// Append copies e into the bucket of its event time. Key and Value may have
+	// 65 MiB together; an entry that is larger is refused, and the log goes on.
 	Append(e *Entry) (Ref, error)
 	// Seek makes Next return the entries at or after c.
 	Seek(c Cursor) error
 	// Next reads the least entry, by Cursor order, that Next has not returned
 	// since Seek and whose event time is below beforeMS; false when there is
-	// none. An entry appended behind the scan is not returned: the caller keeps
-	// such entries out. Memory is bounded by how far blocks overlap in time.
+	// none. Entries of one position come in the order they were appended in. An
+	// entry appended at or before the position that Next returned last is behind
+	// the scan and not returned: the caller keeps such entries out. Memory is
+	// bounded by how far blocks overlap in time.
 	Next(beforeMS int64, e *Entry) (bool, error)
 	// Read reads the entry at ref.
 	Read(ref Ref, e *Entry) error
 	// Each calls fn for every entry in the log in append order within a bucket,
-	// buckets in order of time; it stops at the first error. For reopening.
+	// buckets in order of time; it stops at the first error. For reopening. The
+	// scan stays where it is. Within fn, e is valid and the log is not changed.
 	Each(fn func(ref Ref, e *Entry) error) error
-	// DropBefore forgets every bucket that ends at or before timeMS.
+	// DropBefore forgets every bucket that ends at or before timeMS. A later entry
+	// of such a bucket makes it anew.
 	DropBefore(timeMS int64) error
 	// Stats says what the log holds now.
 	Stats() LogStats
@@ -89,7 +95,9 @@ type LogStats struct {
 	Files   int
 }
 
-// Store holds one task's logs and its manifest. One goroutine uses it.
+// Store holds one task's logs and its manifest. One goroutine uses it. After an
+// error of writing, every call returns that error: what the last commit left is
+// found by opening the store again.
 type Store interface {
 	Log(kind LogKind) Log
 	// Commit makes all that was appended and dropped so far, with meta, the
@@ -109,10 +117,12 @@ var ErrCorrupt = errors.New("state does not verify")
 
 // StoreOptions sizes a store. Zero fields take their defaults.
 type StoreOptions struct {
-	// BucketMS is the span of event time of one bucket. The default is 10 s.
+	// BucketMS is the span of event time of one bucket, at most 49 days. The
+	// default is 10 s. A store that holds entries keeps the span it was made with.
 	BucketMS int64
 	// BlockBytes is the raw size at which a block of impressions is compressed
-	// and written. The default is 128 KiB; smaller blocks make Read cheaper.
+	// and written, at most 64 MiB. The default is 128 KiB; smaller blocks make
+	// Read cheaper.
 	BlockBytes int
 	// OpenBlocks bounds how many buckets have an unwritten block in memory;
 	// the one used longest ago is written first. The default is 64.

@@ -27,7 +27,7 @@ type crash struct {
 // crashes runs the history and returns a crash before every change that it made
 // to the file system, Pebble's own included. Of what was not synced, the given
 // percentage of blocks and names survives.
-func crashes(t *testing.T, h *history, sync_ bool, percent int) (all []crash) {
+func crashes(t *testing.T, h *history, synced bool, percent int) (all []crash) {
 	t.Helper()
 	mem := vfs.NewCrashableMem()
 	var mu sync.Mutex
@@ -45,7 +45,7 @@ func crashes(t *testing.T, h *history, sync_ bool, percent int) (all []crash) {
 		}
 		return nil
 	}))
-	db, err := disk.OpenDB("/state", disk.Options{FS: fs, Sync: sync_})
+	db, err := disk.OpenDB("/state", disk.Options{FS: fs, Sync: synced})
 	if err != nil {
 		t.Fatal(err)
 	}

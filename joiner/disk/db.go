@@ -74,7 +74,7 @@ func (db *DB) openPebble() (err error) {
 	}()
 	db.pdb, err = pebble.Open(dir, opts)
 	if err != nil && !isEnvironment(err) {
-		err = fmt.Errorf("%v: %w", err, joiner.ErrCorrupt)
+		err = fmt.Errorf("%w: %w", err, joiner.ErrCorrupt)
 	}
 	return err
 }
@@ -137,7 +137,7 @@ func (db *DB) readError(err error) error {
 	if isEnvironment(err) {
 		return fmt.Errorf("reading the manifest in %s: %w", db.dir, err)
 	}
-	return fmt.Errorf("reading the manifest in %s: %v: %w", db.dir, err, joiner.ErrCorrupt)
+	return fmt.Errorf("reading the manifest in %s: %w: %w", db.dir, err, joiner.ErrCorrupt)
 }
 
 // number reads a row that holds a store's number, 0 when there is none.

@@ -152,7 +152,7 @@ func (h *handles) read(f *file, buf []byte, off int64) error {
 	if n == len(buf) {
 		return nil
 	}
-	if err == io.EOF || err == nil {
+	if err == nil || errors.Is(err, io.EOF) {
 		err = joiner.ErrCorrupt
 	}
 	return fmt.Errorf("reading segment %s: %d of %d bytes at byte %d: %w", h.path(f), n, len(buf), off, err)

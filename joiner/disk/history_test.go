@@ -23,7 +23,7 @@ type history struct {
 
 const commits = 6
 
-var historyOptions = joiner.StoreOptions{BucketMS: 100, BlockBytes: 500, OpenBlocks: 2}
+var historyOptions = joiner.StoreOptions{BucketMS: 100, BlockBytes: 200, OpenBlocks: 2}
 
 // run runs the history until the first error. It calls done after each commit.
 func (h *history) run(s *disk.Store, done func(commit int)) error {
@@ -33,10 +33,10 @@ func (h *history) run(s *disk.Store, done func(commit int)) error {
 	for commit := 1; commit <= commits; commit++ {
 		for kind := range now {
 			log := s.Log(joiner.LogKind(kind))
-			for i := range 20 {
+			for i := range 12 {
 				e := joiner.Entry{
 					TimeMS: int64(commit)*60 + r.Int64N(150), Offset: int64(100*commit + i), Source: uint16(kind), Accept: 1,
-					Key: []byte("key"), Value: bytes.Repeat(strconv.AppendInt(nil, r.Int64N(10_000), 10), r.IntN(30)),
+					Key: []byte("key"), Value: bytes.Repeat(strconv.AppendInt(nil, r.Int64N(10_000), 10), r.IntN(10)),
 				}
 				if _, err := log.Append(&e); err != nil {
 					return err

@@ -91,6 +91,10 @@ func writeFormat(fsys vfs.FS, dir string) error {
 	if err := fsys.Rename(path+".new", path); err != nil {
 		return err
 	}
+	// No folder may outlive a loss of power that the file does not.
+	if err := syncDir(fsys, dir); err != nil {
+		return err
+	}
 	// So that the directory itself outlives a loss of power. Who may write in it
 	// need not be able to read its parent, so this may fail.
 	_ = syncDir(fsys, fsys.PathDir(dir))

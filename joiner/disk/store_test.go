@@ -2,7 +2,6 @@ package disk_test
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -34,7 +33,7 @@ func onDir(t *testing.T) statetest.Opener {
 	return &opener{t: t, dir: t.TempDir(), fs: vfs.Default}
 }
 
-func onMem(t *testing.T) statetest.Opener {
+func onMem(t *testing.T) *opener {
 	return &opener{t: t, dir: "/state", fs: vfs.NewCrashableMem()}
 }
 
@@ -52,10 +51,10 @@ func (o *opener) Open(opts joiner.StoreOptions) (_ joiner.Store, err error) {
 
 func (o *opener) Crash() {
 	o.crashes++
-	switch mem, ok := o.fs.(*vfs.MemFS); {
-	case ok:
+	switch _, isMem := o.fs.(*vfs.MemFS); {
+	case isMem:
 		// All that was written is there, as after kill -9.
-		o.fs = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1))})
+		o.fs = o.clone()
 	case o.crashes%8 > 0 && o.store != nil:
 		if err := o.store.Close(); err != nil {
 			o.t.Fatal(err)
@@ -124,12 +123,20 @@ func (o *opener) write(name string, off int64, data []byte) {
 
 func TestStoreOnDirectory(t *testing.T) { statetest.Run(t, onDir) }
 
-func TestStoreOnMemory(t *testing.T) { statetest.Run(t, onMem) }
+func TestStoreOnMemory(t *testing.T) {
+	statetest.Run(t, func(t *testing.T) statetest.Opener { return slow{onMem(t)} })
+}
+
+// slow is an opener on memory, where Pebble grows files by a byte at a time.
+type slow struct{ *opener }
+
+// BigBytes implements statetest.SlowOpener.
+func (slow) BigBytes() int { return 2 << 20 }
 
 // TestStoreSmallFiles makes buckets of many files, and few of them open.
 func TestStoreSmallFiles(t *testing.T) {
 	statetest.Run(t, func(t *testing.T) statetest.Opener {
-		o := onMem(t).(*opener)
+		o := onMem(t)
 		o.opts = disk.Options{OpenFiles: 2, FileBytes: 2000, Sync: true}
 		return manyFiles{o}
 	})
@@ -137,6 +144,33 @@ func TestStoreSmallFiles(t *testing.T) {
 
 // manyFiles hides the files: there are more than one a bucket.
 type manyFiles struct{ statetest.Opener }
+
+// BigBytes implements statetest.SlowOpener.
+func (manyFiles) BigBytes() int { return 2 << 20 }
+
+// TestFileNumbers checks that a file that no commit named leaves its number
+// unused: its refs are in nobody's hands, but its bytes may be.
+func TestFileNumbers(t *testing.T) {
+	o := onMem(t)
+	seen := map[uint32]bool{}
+	for range 5 {
+		s, err := o.Open(joiner.StoreOptions{BlockBytes: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for kind := range joiner.NumLogs {
+			ref, err := s.Log(kind).Append(&joiner.Entry{Value: make([]byte, 100_000)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if seen[ref.File] {
+				t.Fatalf("file number %d is used again", ref.File)
+			}
+			seen[ref.File] = true
+		}
+		o.Crash()
+	}
+}
 
 func TestTasks(t *testing.T) {
 	db, err := disk.OpenDB("/state", disk.Options{FS: vfs.NewMem()})

@@ -98,7 +98,7 @@ func FuzzForged(f *testing.F) {
 			binary.LittleEndian.PutUint64(data[64:], 0)
 			binary.LittleEndian.PutUint64(data[64:], m.place.sum(data, HeaderBytes))
 		}
-		file := append(m.data, data...)
+		file := slices.Concat(m.data, data)
 		if _, err := walkImage(file, Extent{Bytes: int64(len(file)), Entries: 1}); err != nil && !errors.Is(err, joiner.ErrCorrupt) {
 			t.Fatal(err)
 		}

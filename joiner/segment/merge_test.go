@@ -20,7 +20,8 @@ func (l *loads) LoadBlock(id uint64) (*Block, error) {
 	l.n++
 	b := l.pool.Get()
 	ix := l.m.index[id]
-	return b, b.Load(l.m.place, &ix, int(id), slices.Clone(l.m.data[ix.Off:ix.Off+ix.Bytes]))
+	err := b.Load(l.m.place, &ix, int(id), slices.Clone(l.m.data[ix.Off:ix.Off+ix.Bytes]))
+	return b, err
 }
 
 func startMerge(m *image) (*Merge, *loads) {

@@ -2,12 +2,16 @@ package segment
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/zeebo/xxh3"
 
 	"github.com/mortise-dev/mortise/joiner"
 )
@@ -49,9 +53,11 @@ func (m *image) load(n int) (*Block, error) {
 	data := m.data[ix.Off : ix.Off+ix.Bytes]
 	if m.place.Layout == Frames {
 		copy(b.Room(len(data)), data)
-		return b, b.LoadFrames(m.place, &ix)
+		err := b.LoadFrames(m.place, &ix)
+		return b, err
 	}
-	return b, b.Load(m.place, &ix, n, bytes.Clone(data))
+	err := b.Load(m.place, &ix, n, bytes.Clone(data))
+	return b, err
 }
 
 func (m *image) extent() Extent {
@@ -203,15 +209,16 @@ func flip(data []byte, i int, mask byte) []byte {
 	return data
 }
 
-func TestVersion(t *testing.T) {
+func TestHeader(t *testing.T) {
 	h := newImage(Blocks).header
 	data := h.Append(nil)
-	data[8] = Version + 1
-	if _, err := ParseHeader(data); !errors.Is(err, joiner.ErrCorrupt) {
-		t.Fatalf("a changed version: %v", err)
-	}
-	if got, err := ParseHeader(h.Append(nil)); err != nil || got != h {
+	if got, err := ParseHeader(data); err != nil || got != h || len(data) != HeaderBytes {
 		t.Fatalf("header %+v comes back as %+v, %v", h, got, err)
+	}
+	data[8] = Version + 1 // and otherwise sound
+	binary.LittleEndian.PutUint64(data[40:], xxh3.Hash(data[:40]))
+	if _, err := ParseHeader(data); !errors.Is(err, joiner.ErrCorrupt) || !strings.Contains(err.Error(), "version 2") {
+		t.Fatalf("a header of the next version: %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package segment
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 
@@ -115,7 +116,7 @@ func readExactly(r io.ReaderAt, buf []byte, off, n, end int64) ([]byte, error) {
 	}
 	buf = buf[:n]
 	if got, err := r.ReadAt(buf, off); got < len(buf) {
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = joiner.ErrCorrupt
 		}
 		return buf, fmt.Errorf("reading %d bytes at byte %d, got %d: %w", n, off, got, err)

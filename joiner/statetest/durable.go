@@ -31,7 +31,7 @@ func testCommit(k *kit) {
 			k.must(k.store.Close())
 			k.reopen()
 			k.meta(meta)
-			k.each(byBucket(entries, 100)...)
+			k.each(byBucket(entries)...)
 		}
 	}
 	k.must(k.store.Commit([]byte{}))
@@ -53,7 +53,7 @@ func testCrash(k *kit) {
 		k.next(400, sorted(slices.DeleteFunc(append(slices.Clone(kept), disorder(12, 300, 1000)...), func(e joiner.Entry) bool { return e.TimeMS < 300 || e.TimeMS >= 400 }))...)
 		k.reopen()
 		k.meta([]byte("kept"))
-		k.each(byBucket(kept, 100)...)
+		k.each(byBucket(kept)...)
 		k.next(math.MaxInt64, sorted(kept)...)
 	}
 }
@@ -106,12 +106,12 @@ func testTornTails(k *kit) {
 		files.AppendToFiles(bytes.Repeat([]byte("torn "), 1000))
 		k.store = nil
 		k.reopen()
-		k.each(byBucket(entries, 100)...)
+		k.each(byBucket(entries)...)
 		more := disorder(uint64(14+len(entries)), 100, 300)
 		k.append(more...)
 		entries = append(entries, more...)
 		k.must(k.store.Commit(nil))
-		k.each(byBucket(entries, 100)...)
+		k.each(byBucket(entries)...)
 	}
 	k.next(math.MaxInt64, sorted(entries)...)
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/mortise-dev/mortise/joiner"
 )
 
-// byBucket returns the entries in the order of Each: buckets by time, append
-// order within.
-func byBucket(entries []joiner.Entry, bucketMS int64) []joiner.Entry {
+// byBucket returns the entries in the order of Each: buckets of 100 ms by time,
+// append order within.
+func byBucket(entries []joiner.Entry) []joiner.Entry {
 	entries = slices.Clone(entries)
 	slices.SortStableFunc(entries, func(a, b joiner.Entry) int {
-		x, y := bucketOf(a.TimeMS, bucketMS), bucketOf(b.TimeMS, bucketMS)
+		x, y := bucketOf(a.TimeMS, 100), bucketOf(b.TimeMS, 100)
 		switch {
 		case x < y:
 			return -1
@@ -38,10 +38,10 @@ func bucketOf(timeMS, bucketMS int64) int64 {
 func testEach(k *kit) {
 	entries := disorder(5, 1000, 1000)
 	k.append(entries[:600]...)
-	k.each(byBucket(entries[:600], 100)...)
+	k.each(byBucket(entries[:600])...)
 	k.must(k.store.Commit(nil))
 	k.append(entries[600:]...)
-	k.each(byBucket(entries, 100)...)
+	k.each(byBucket(entries)...)
 	stop := errors.New("stop")
 	calls := 0
 	err := k.log.Each(func(joiner.Ref, *joiner.Entry) error {
@@ -95,7 +95,7 @@ func testDrop(k *kit) {
 		k.must(k.log.DropBefore(timeMS))
 		left := slices.Clone(entries)
 		left = slices.DeleteFunc(left, func(e joiner.Entry) bool { return (e.TimeMS/100+1)*100 <= timeMS })
-		k.each(byBucket(left, 100)...)
+		k.each(byBucket(left)...)
 	}
 	var e joiner.Entry
 	if err := k.log.Read(refs[0], &e); err == nil {
@@ -175,7 +175,7 @@ func testExtremeTimes(k *kit) {
 		at(math.MaxInt64, 0, 7), at(math.MinInt64, 0, 8), at(math.MaxInt64-150, 0, 9), at(math.MinInt64+150, 0, 10),
 	}
 	k.append(entries...)
-	k.each(byBucket(entries, 100)...)
+	k.each(byBucket(entries)...)
 	last := len(entries) - 1
 	k.next(math.MaxInt64, sorted(entries)[:last]...) // no time is after the last
 	k.must(k.store.Commit(nil))
@@ -199,7 +199,7 @@ func testManyBuckets(k *kit) {
 	k.append(entries[1000:]...)
 	k.must(k.store.Commit(nil))
 	k.reopen()
-	k.each(byBucket(entries, 100)...)
+	k.each(byBucket(entries)...)
 	k.next(math.MaxInt64, sorted(entries)...)
 }
 
@@ -208,7 +208,11 @@ func testBigEntries(k *kit) {
 		e.Value = bytes.Repeat([]byte("a big value "), size/12+1)[:size]
 		return e
 	}
-	entries := []joiner.Entry{at(10, 0, 0), big(at(11, 0, 1), 64<<20), at(12, 0, 2), big(at(13, 0, 3), 1<<20), big(at(9, 0, 4), 399), big(at(8, 0, 5), 401), at(14, 0, 6)}
+	most := 64 << 20
+	if slow, ok := k.opener.(SlowOpener); ok {
+		most = slow.BigBytes()
+	}
+	entries := []joiner.Entry{at(10, 0, 0), big(at(11, 0, 1), most), at(12, 0, 2), big(at(13, 0, 3), 1<<20), big(at(9, 0, 4), 399), big(at(8, 0, 5), 401), at(14, 0, 6)}
 	refs := k.append(entries...)
 	var e joiner.Entry
 	for i := range refs {

@@ -27,6 +27,14 @@ type FileOpener interface {
 	AppendToFiles(data []byte)
 }
 
+// SlowOpener is an Opener of a medium on which the largest entries, of 64 MiB,
+// take too long.
+type SlowOpener interface {
+	Opener
+	// BigBytes is the size of value to try instead.
+	BigBytes() int
+}
+
 // Run runs the suite. Each call of open makes a new, empty store.
 func Run(t *testing.T, open func(t *testing.T) Opener) {
 	for kind := joiner.Impressions; kind < joiner.NumLogs; kind++ {

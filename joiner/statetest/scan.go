@@ -53,7 +53,7 @@ func testFields(k *kit) {
 		{TimeMS: 1, Value: []byte("v")},
 		{TimeMS: 2, Key: []byte("k")},
 		{TimeMS: 3, Partition: math.MaxInt32, Offset: math.MaxInt64, Source: math.MaxUint16, Flags: math.MaxUint16, Accept: math.MaxUint32, Key: []byte("key"), Value: []byte("value")},
-		{TimeMS: 4, Partition: math.MinInt32, Offset: math.MinInt64, Source: 1, Flags: 2, Accept: 3, Key: bytes.Repeat([]byte{0}, 100), Value: bytes.Repeat([]byte{255}, 100)},
+		{TimeMS: 4, Partition: math.MinInt32, Offset: math.MinInt64, Source: 1, Flags: 2, Accept: 3, Key: make([]byte, 100), Value: bytes.Repeat([]byte{255}, 100)},
 		{TimeMS: 99, Partition: 7, Offset: 1 << 40, Source: 300, Flags: 128, Accept: 1 << 31},
 	}
 	k.append(entries...)
