@@ -46,7 +46,8 @@ type WorkerOptions struct {
 	Log *slog.Logger
 	// Trace, where set, is told what becomes of every event of every task.
 	Trace func(partition int32, t joiner.Trace)
-	// Letters, where set, takes dead letters of experiments whose output says a file.
+	// Letters takes the dead letters of experiments whose output says a file,
+	// which need it.
 	Letters func(experiment string, line []byte) error
 }
 
@@ -119,6 +120,9 @@ func NewWorker(p *Pipeline, t Transport, s States, group string, opts WorkerOpti
 		w.inputOf[topic] = append(w.inputOf[topic], i)
 	}
 	for _, e := range p.Experiments {
+		if e.Output.DeadLetter.Topic == "" && opts.Letters == nil {
+			return nil, fmt.Errorf("%s: dead letters go to the file %s: give WorkerOptions.Letters, which writes it", e.Path, e.Output.DeadLetter.File)
+		}
 		w.encoders = append(w.encoders, newLetterEncoder(e))
 		w.headers = append(w.headers, recordHeaders(e))
 	}

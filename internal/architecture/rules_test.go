@@ -27,6 +27,7 @@ var directions = []direction{
 	{"internal/...", []string{".", "internal/..."}, nil, "internal holds what several stages share: it stands below them all"},
 	{"cmd/...", []string{"..."}, nil, "cmd starts everything"},
 	{"examples/...", []string{".", "joiner/...", "features/...", "dimjoin/...", "instances/...", "experiments/..."}, []string{"loadtest/..."}, "examples are programs as a library's user writes them: internal, cmd and loadtest are not theirs to import"},
+	{"docs", nil, []string{"experiments/..."}, "the pages are prose: their tests hold them to the experiment file, the command and the metrics, and nothing imports them"},
 }
 
 // client says which packages may import a third-party module.
@@ -50,7 +51,7 @@ var clients = []client{
 	{"github.com/prometheus/client_golang", []string{"experiments/telemetry"}, "stages count in plain fields and hooks; one package gives them metric names"},
 	{"github.com/klauspost/compress", []string{"joiner/segment", "joiner/recorded", "loadtest/traffic"}, "compression belongs to the one package of each part that knows the format: segment files, recorded input, generated files"},
 	{"github.com/zeebo/xxh3", []string{"joiner/...", "instances", "experiments"}, "checksums, key indexes and sampling; a hash that reaches data may never change, so its users are few"},
-	{"golang.org/x/sync", []string{"experiments/..."}, "stages are pure and start no goroutines: only the shell needs to wait for some"},
+	{"golang.org/x/sync", []string{"experiments/...", "cmd/mortise"}, "stages are pure and start no goroutines: only the shell needs to wait for some"},
 	{"github.com/cockroachdb/datadriven", nil, "the text form of tests"},
 	{"github.com/santhosh-tekuri/jsonschema/v6", nil, "it checks the published schema against the loader in tests; the loader itself needs none"},
 }
