@@ -24,7 +24,9 @@ func (t *tightTransport) Produce(o *Output) error {
 	return nil
 }
 
-func (t *tightTransport) Commit(context.Context, map[TopicPartition]CommittedOffset) error { return nil }
+func (t *tightTransport) Commit(context.Context, map[TopicPartition]CommittedOffset) error {
+	return nil
+}
 
 // A dead letter that the topic does not take whole keeps its place and as much
 // of the record as fits.

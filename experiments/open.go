@@ -109,7 +109,7 @@ func (w *Worker) committedAt(partition int32, committed map[TopicPartition]Commi
 // openRunner opens local state if it can be continued from, else an empty one.
 func (w *Worker) openRunner(partition int32, at *joiner.Snapshot) (*runner, *joiner.Snapshot, error) {
 	name := w.stateName(partition)
-	opts := joiner.StoreOptions{BucketMS: w.pipeline.Join.BucketMS}
+	opts := w.pipeline.Join.StoreOptions()
 	if w.pipeline.Join.Early {
 		opts.BlockBytes = 16 << 10 // a block is read for every label that arrives
 	}

@@ -80,7 +80,7 @@ func benchmarkTask(b *testing.B, pending int64, payload int, dedup bool) {
 		b.Fatal(err)
 	}
 	defer db.Close()
-	store, err := db.OpenStore("bench", joiner.StoreOptions{BucketMS: plan.Pipelines[0].Join.BucketMS})
+	store, err := db.OpenStore("bench", plan.Pipelines[0].Join.StoreOptions())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -235,7 +235,7 @@ func (w *world) crash(lostDisk bool) {
 func (w *world) start() {
 	w.open, w.rebuild = nil, nil
 	w.prog.take()
-	store, err := w.disk.Open(joiner.StoreOptions{BucketMS: w.opts.BucketMS})
+	store, err := w.disk.Open(w.opts.StoreOptions())
 	w.must(err)
 	if w.committed == nil && store.Meta() != nil {
 		w.t.Fatal("local state leads the group")

@@ -57,8 +57,8 @@ type Options struct {
 	Early bool
 	// Experiments is how many experiments share the task, at most MaxExperiments.
 	Experiments int
-	// BucketMS is the event-time span of a state bucket; it must equal the
-	// store's. The default is DelayMS/360, at least 1 s.
+	// BucketMS is the event-time span of a bucket of impressions; the store must
+	// be opened with StoreOptions. The default is DelayMS/360, at least 1 s.
 	BucketMS int64
 	// Trace, where set, is told what becomes of every event.
 	Trace func(Trace)
@@ -85,6 +85,14 @@ func (o *Options) EnsureDefaults() {
 // DefaultBucketMS is the bucket span that fits a hold time: 360 buckets, but
 // none shorter than a second.
 func DefaultBucketMS(delayMS int64) int64 { return max(delayMS/360, 1000) }
+
+// coarseBuckets is how many buckets of impressions span one of labels.
+const coarseBuckets = 6
+
+// StoreOptions are the spans that the task's store must have.
+func (o *Options) StoreOptions() StoreOptions {
+	return StoreOptions{BucketMS: o.BucketMS, CoarseMS: coarseBuckets * o.BucketMS}
+}
 
 // Validate reports the first contradiction in o.
 func (o *Options) Validate() error {

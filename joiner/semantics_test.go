@@ -133,7 +133,7 @@ func (b *bench) addLabel(t *testing.T, vals []string) {
 func (b *bench) open(t *testing.T) {
 	opts := b.opts
 	opts.EnsureDefaults()
-	store, err := b.disk.Open(joiner.StoreOptions{BucketMS: opts.BucketMS})
+	store, err := b.disk.Open(opts.StoreOptions())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -242,7 +242,7 @@ func (t *Task) restoreLabels() error {
 			if key == nil {
 				continue
 			}
-			id := t.labels.add(hashLabel(key, int(e.Source), set), e.TimeMS, t.opts.BucketMS, ref, owner, e.Accept, behind)
+			id := t.labels.add(hashLabel(key, int(e.Source), set), e.TimeMS, coarseBuckets*t.opts.BucketMS, ref, owner, e.Accept, behind)
 			if owner == noNode {
 				owner = id
 			}

@@ -124,9 +124,13 @@ type StoreOptions struct {
 	// and written, at most 64 MiB. The default is 128 KiB; smaller blocks make
 	// Read cheaper.
 	BlockBytes int
-	// OpenBlocks bounds how many buckets have an unwritten block in memory;
-	// the one used longest ago is written first. The default is 64.
-	OpenBlocks int
+	// CoarseMS is the span of a bucket of Labels and Seen, which are not scanned
+	// in order and so need no fine ones. The default is BucketMS.
+	CoarseMS int64
+	// BufferBytes bounds the unwritten entries of one log; the bucket appended to
+	// longest ago is written first. A bucket that is dropped before then costs no
+	// file at all. The default is 8 MiB.
+	BufferBytes int
 }
 
 // EnsureDefaults fills in zero fields.
@@ -137,7 +141,18 @@ func (o *StoreOptions) EnsureDefaults() {
 	if o.BlockBytes <= 0 {
 		o.BlockBytes = 128 << 10
 	}
-	if o.OpenBlocks <= 0 {
-		o.OpenBlocks = 64
+	if o.CoarseMS <= 0 {
+		o.CoarseMS = o.BucketMS
 	}
+	if o.BufferBytes <= 0 {
+		o.BufferBytes = 8 << 20
+	}
+}
+
+// SpanMS is the span of event time of one bucket of a log.
+func (o *StoreOptions) SpanMS(kind LogKind) int64 {
+	if kind == Impressions {
+		return o.BucketMS
+	}
+	return o.CoarseMS
 }

@@ -192,7 +192,7 @@ func (t *Task) addLabel(e *Entry, keys [][]byte) error {
 			continue // it has no such key
 		}
 		hash := hashLabel(key, int(e.Source), sets[i])
-		id := t.labels.add(hash, e.TimeMS, t.opts.BucketMS, ref, owner, e.Accept, behind)
+		id := t.labels.add(hash, e.TimeMS, coarseBuckets*t.opts.BucketMS, ref, owner, e.Accept, behind)
 		if owner == noNode {
 			owner = id
 		}

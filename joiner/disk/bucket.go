@@ -32,7 +32,7 @@ func (l *log) find(index int64) (int, bool) {
 
 // bucketFor returns the bucket of an event time, making it if it is new.
 func (l *log) bucketFor(timeMS int64) *bucket {
-	index := segment.BucketOf(timeMS, l.s.opts.BucketMS)
+	index := segment.BucketOf(timeMS, l.spanMS)
 	if l.last != nil && l.last.index == index {
 		return l.last
 	}
@@ -67,11 +67,11 @@ func (l *log) tail(b *bucket) *file {
 }
 
 func (l *log) header(f *file) segment.Header {
-	return segment.Header{Layout: l.layout, Kind: l.kind, File: f.number, Store: l.s.number, Bucket: f.bucket.index, BucketMS: l.s.opts.BucketMS}
+	return segment.Header{Layout: l.layout, Kind: l.kind, File: f.number, Store: l.s.number, Bucket: f.bucket.index, BucketMS: l.spanMS}
 }
 
-// buffer returns the bucket's block of unwritten entries. When too many buckets
-// have one, that of the bucket appended to longest ago is written.
+// buffer returns the bucket's block of unwritten entries. When the blocks take
+// too much memory, that of the bucket appended to longest ago is written.
 func (l *log) buffer(b *bucket) (*segment.Block, error) {
 	if b.buf != nil {
 		if l.active.next != b {
@@ -80,7 +80,7 @@ func (l *log) buffer(b *bucket) (*segment.Block, error) {
 		}
 		return b.buf, nil
 	}
-	if l.nActive == l.s.opts.OpenBlocks {
+	for l.buffers > l.s.opts.BufferBytes && l.nActive > 0 {
 		if err := l.flush(l.active.prev); err != nil {
 			return nil, err
 		}
@@ -90,6 +90,7 @@ func (l *log) buffer(b *bucket) (*segment.Block, error) {
 	b.buf.Begin(f.place, f.end())
 	l.link(b)
 	l.nActive++
+	l.buffers += b.buf.Footprint()
 	return b.buf, nil
 }
 
@@ -108,6 +109,7 @@ func (l *log) release(b *bucket) {
 	if b.buf == nil {
 		return
 	}
+	l.buffers -= b.buf.Footprint()
 	l.pool.Release(b.buf)
 	b.buf = nil
 	l.unlink(b)

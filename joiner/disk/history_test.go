@@ -23,7 +23,7 @@ type history struct {
 
 const commits = 6
 
-var historyOptions = joiner.StoreOptions{BucketMS: 100, BlockBytes: 200, OpenBlocks: 2}
+var historyOptions = joiner.StoreOptions{BucketMS: 100, BlockBytes: 200, BufferBytes: 1 << 10}
 
 // run runs the history until the first error. It calls done after each commit.
 func (h *history) run(s *disk.Store, done func(commit int)) error {

@@ -14,13 +14,15 @@ type log struct {
 	s          *Store
 	kind       joiner.LogKind
 	layout     segment.Layout
-	blockBytes int // of unwritten entries, before they are written
+	blockBytes int   // of unwritten entries, before they are written
+	spanMS     int64 // of a bucket
 
 	buckets []*bucket // by index
 	last    *bucket   // appended to last
 	files   map[uint32]*file
 	active  bucket // ring of the buckets with unwritten entries; next was used last
 	nActive int
+	buffers int // bytes of memory that their blocks take
 
 	pool   segment.Pool
 	scan   scan
@@ -36,7 +38,7 @@ type log struct {
 }
 
 func (l *log) init(s *Store, kind joiner.LogKind) {
-	l.s, l.kind, l.layout, l.blockBytes = s, kind, segment.Blocks, s.opts.BlockBytes
+	l.s, l.kind, l.layout, l.blockBytes, l.spanMS = s, kind, segment.Blocks, s.opts.BlockBytes, s.opts.SpanMS(kind)
 	if kind == joiner.Labels {
 		l.layout, l.blockBytes = segment.Frames, labelBytes
 	}
@@ -67,11 +69,12 @@ func (l *log) Append(e *joiner.Entry) (joiner.Ref, error) {
 	if err != nil {
 		return joiner.Ref{}, l.s.fail(err)
 	}
-	f := b.files[len(b.files)-1]
+	f, before := b.files[len(b.files)-1], buf.Footprint()
 	ref := joiner.Ref{File: f.number, Off: uint32(len(f.index)*segment.MaxEntries + buf.Len())}
 	if off := buf.Append(e); l.layout == segment.Frames {
 		ref.Off = uint32(off)
 	}
+	l.buffers += buf.Footprint() - before
 	f.note(e)
 	l.entries++
 	l.scan.appended(b, e)
@@ -99,7 +102,7 @@ func (l *log) DropBefore(timeMS int64) error {
 	if err := l.s.usable(); err != nil {
 		return err
 	}
-	n, _ := l.find(segment.BucketOf(timeMS, l.s.opts.BucketMS))
+	n, _ := l.find(segment.BucketOf(timeMS, l.spanMS))
 	for _, b := range l.buckets[:n] {
 		l.drop(b)
 	}

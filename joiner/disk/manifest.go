@@ -74,7 +74,7 @@ func openStore(db *DB, task string, opts joiner.StoreOptions) (*Store, error) {
 		}
 		s.nextFile = s.head.nextFile
 		if s.head.files > 0 {
-			s.opts.BucketMS = s.head.bucketMS
+			s.opts.BucketMS, s.opts.CoarseMS = s.head.bucketMS, s.head.coarseMS
 		}
 	}
 	for kind := range s.logs {

@@ -18,7 +18,7 @@ type Options struct {
 	// end of the process, and after a loss of power what is left either
 	// verifies or is an error wrapping joiner.ErrCorrupt.
 	Sync bool
-	// OpenFiles bounds the segment files that a store keeps open. The default is 64.
+	// OpenFiles bounds the segment files that a store keeps open. The default is 256.
 	OpenFiles int
 	// FileBytes is the size at which a bucket goes on in a new file. The default,
 	// and the most that a Ref can address, is 4 GiB less the largest block.
@@ -39,7 +39,7 @@ func (o *Options) EnsureDefaults() {
 		o.FS = vfs.Default
 	}
 	if o.OpenFiles <= 0 {
-		o.OpenFiles = 64
+		o.OpenFiles = 256
 	}
 	if o.FileBytes <= 0 || o.FileBytes > maxFileBytes {
 		o.FileBytes = maxFileBytes
@@ -47,8 +47,8 @@ func (o *Options) EnsureDefaults() {
 }
 
 func checkStoreOptions(o *joiner.StoreOptions) error {
-	if o.BucketMS > math.MaxUint32 {
-		return fmt.Errorf("bucket of %d ms: the longest is %d ms (49 days)", o.BucketMS, uint32(math.MaxUint32))
+	if max(o.BucketMS, o.CoarseMS) > math.MaxUint32 {
+		return fmt.Errorf("bucket of %d ms: the longest is %d ms (49 days)", max(o.BucketMS, o.CoarseMS), uint32(math.MaxUint32))
 	}
 	if o.BlockBytes > maxBlockBytes {
 		return fmt.Errorf("block of %d bytes: the largest is %d", o.BlockBytes, maxBlockBytes)

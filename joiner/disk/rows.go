@@ -54,6 +54,7 @@ type head struct {
 	commit   uint64 // counts up
 	nextFile uint32
 	bucketMS int64
+	coarseMS int64
 	files    uint64
 	digest   uint64 // sum of the hashes of the store's file and index rows
 	meta     []byte // nil differs from empty
@@ -63,6 +64,7 @@ func (h *head) append(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, h.commit)
 	dst = binary.AppendUvarint(dst, uint64(h.nextFile))
 	dst = binary.AppendUvarint(dst, uint64(h.bucketMS))
+	dst = binary.AppendUvarint(dst, uint64(h.coarseMS))
 	dst = binary.AppendUvarint(dst, h.files)
 	dst = binary.LittleEndian.AppendUint64(dst, h.digest)
 	if h.meta != nil {
@@ -77,8 +79,9 @@ func parseHead(row []byte) (head, error) {
 		return head{}, bad
 	}
 	r := rowReader{data: row[:len(row)-8]}
-	h := head{commit: r.uvarint(math.MaxUint64), nextFile: uint32(r.uvarint(math.MaxUint32)), bucketMS: int64(r.uvarint(math.MaxUint32)), files: r.uvarint(math.MaxUint32)}
-	if r.bad || len(r.data) < 8 || h.bucketMS == 0 {
+	h := head{commit: r.uvarint(math.MaxUint64), nextFile: uint32(r.uvarint(math.MaxUint32)), bucketMS: int64(r.uvarint(math.MaxUint32)),
+		coarseMS: int64(r.uvarint(math.MaxUint32)), files: r.uvarint(math.MaxUint32)}
+	if r.bad || len(r.data) < 8 || h.bucketMS == 0 || h.coarseMS == 0 {
 		return head{}, bad
 	}
 	h.digest = binary.LittleEndian.Uint64(r.data)

@@ -47,7 +47,7 @@ func (l *log) Next(beforeMS int64, e *joiner.Entry) (bool, error) {
 	sc := &l.scan
 	for {
 		if sc.bucket == nil {
-			if !l.enter(segment.BucketOf(sc.from.TimeMS, l.s.opts.BucketMS), beforeMS) {
+			if !l.enter(segment.BucketOf(sc.from.TimeMS, l.spanMS), beforeMS) {
 				return false, nil
 			}
 		} else {
@@ -76,7 +76,7 @@ func (l *log) enter(index, beforeMS int64) bool {
 		return false
 	}
 	b, sc := l.buckets[at], &l.scan
-	if b.index > segment.BucketOf(beforeMS-1, l.s.opts.BucketMS) {
+	if b.index > segment.BucketOf(beforeMS-1, l.spanMS) {
 		return false
 	}
 	sc.stop()

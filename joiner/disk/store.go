@@ -138,7 +138,7 @@ func (s *Store) sync() error {
 func (s *Store) commitManifest(meta []byte) error {
 	batch := s.db.pdb.NewBatch()
 	defer batch.Close()
-	h := head{commit: s.head.commit + 1, nextFile: s.nextFile, bucketMS: s.opts.BucketMS, files: s.head.files, digest: s.head.digest}
+	h := head{commit: s.head.commit + 1, nextFile: s.nextFile, bucketMS: s.opts.BucketMS, coarseMS: s.opts.CoarseMS, files: s.head.files, digest: s.head.digest}
 	if meta != nil {
 		h.meta = append([]byte{}, meta...)
 	}

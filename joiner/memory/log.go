@@ -12,14 +12,15 @@ import (
 // log implements joiner.Log.
 type log struct {
 	s       *store
+	spanMS  int64              // of a bucket
 	buckets []*bucket          // by index
 	files   map[uint32]*bucket // by number, as in a Ref
 	last    *bucket            // appended to last
 	scan    scan
 }
 
-func (l *log) open(s *store, saved []bucket) {
-	l.s, l.files = s, map[uint32]*bucket{}
+func (l *log) open(s *store, spanMS int64, saved []bucket) {
+	l.s, l.spanMS, l.files = s, spanMS, map[uint32]*bucket{}
 	for i := range saved {
 		b := saved[i].freeze()
 		l.buckets = append(l.buckets, &b)
@@ -29,8 +30,8 @@ func (l *log) open(s *store, saved []bucket) {
 }
 
 func (l *log) bucketOf(timeMS int64) int64 {
-	index := timeMS / l.s.bucketMS
-	if timeMS%l.s.bucketMS < 0 {
+	index := timeMS / l.spanMS
+	if timeMS%l.spanMS < 0 {
 		index--
 	}
 	return index

@@ -17,7 +17,7 @@ type Disk struct {
 // so that it shares their memory with the store.
 type image struct {
 	meta     []byte
-	bucketMS int64
+	spanMS   [joiner.NumLogs]int64
 	nextFile uint32
 	logs     [joiner.NumLogs][]bucket
 }
@@ -33,14 +33,17 @@ func (d *Disk) Open(opts joiner.StoreOptions) (joiner.Store, error) {
 	if d.open != nil {
 		d.open.disk = nil
 	}
-	s := &store{disk: d, bucketMS: opts.BucketMS, nextFile: max(d.saved.nextFile, 1), meta: d.saved.meta}
+	s := &store{disk: d, nextFile: max(d.saved.nextFile, 1), meta: d.saved.meta}
+	held := false
 	for kind := range s.logs {
-		if len(d.saved.logs[kind]) > 0 {
-			s.bucketMS = d.saved.bucketMS
-		}
+		s.spanMS[kind] = opts.SpanMS(joiner.LogKind(kind))
+		held = held || len(d.saved.logs[kind]) > 0
+	}
+	if held {
+		s.spanMS = d.saved.spanMS
 	}
 	for kind := range s.logs {
-		s.logs[kind].open(s, d.saved.logs[kind])
+		s.logs[kind].open(s, s.spanMS[kind], d.saved.logs[kind])
 	}
 	d.open = s
 	return s, nil
@@ -48,8 +51,8 @@ func (d *Disk) Open(opts joiner.StoreOptions) (joiner.Store, error) {
 
 // store implements joiner.Store.
 type store struct {
-	disk     *Disk // nil once closed
-	bucketMS int64
+	disk     *Disk                 // nil once closed
+	spanMS   [joiner.NumLogs]int64 // of a bucket
 	nextFile uint32
 	meta     []byte
 	logs     [joiner.NumLogs]log
@@ -76,7 +79,7 @@ func (s *store) Commit(meta []byte) error {
 		return err
 	}
 	s.meta = slices.Clone(meta)
-	saved := image{meta: s.meta, bucketMS: s.bucketMS, nextFile: s.nextFile}
+	saved := image{meta: s.meta, spanMS: s.spanMS, nextFile: s.nextFile}
 	for kind := range s.logs {
 		buckets := make([]bucket, len(s.logs[kind].buckets))
 		for i, b := range s.logs[kind].buckets {

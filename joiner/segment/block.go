@@ -70,6 +70,9 @@ func (b *Block) Append(e *joiner.Entry) (off int64) {
 // Len returns the number of entries.
 func (b *Block) Len() int { return len(b.starts) }
 
+// Footprint returns how much memory the block takes.
+func (b *Block) Footprint() int { return cap(b.data) + 4*cap(b.starts) }
+
 // Bytes returns the size of the records, uncompressed.
 func (b *Block) Bytes() int { return len(b.data) }
 

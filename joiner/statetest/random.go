@@ -34,7 +34,7 @@ func testRandom(t *testing.T, open func(t *testing.T) Opener) {
 // Random runs one random history, with crashes, against opener's store.
 func Random(t *testing.T, opener Opener, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 1))
-	w := &walk{r: r, opener: opener, opts: joiner.StoreOptions{BucketMS: []int64{10, 50, 1000}[r.IntN(3)], BlockBytes: []int{1, 300, 2000}[r.IntN(3)], OpenBlocks: 1 + r.IntN(5)}}
+	w := &walk{r: r, opener: opener, opts: joiner.StoreOptions{BucketMS: []int64{10, 50, 1000}[r.IntN(3)], BlockBytes: []int{1, 300, 2000}[r.IntN(3)], BufferBytes: 1 + r.IntN(5000)}}
 	for kind := range w.saved {
 		w.saved[kind] = model{bucketMS: w.opts.BucketMS}
 	}

@@ -67,7 +67,7 @@ func Run(t *testing.T, open func(t *testing.T) Opener) {
 			{"unlinking", testUnlinking},
 		} {
 			t.Run(fmt.Sprintf("log %d/%s", kind, test.name), func(t *testing.T) {
-				k := &kit{t: t, opener: open(t), kind: kind, opts: joiner.StoreOptions{BucketMS: 100, BlockBytes: 400, OpenBlocks: 3}}
+				k := &kit{t: t, opener: open(t), kind: kind, opts: joiner.StoreOptions{BucketMS: 100, BlockBytes: 400, BufferBytes: 3 << 10}}
 				k.reopen()
 				test.run(k)
 				k.opener.Crash()
