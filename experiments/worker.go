@@ -167,12 +167,14 @@ func (w *Worker) session(ctx context.Context) error {
 	if err := w.openTasks(committed); err != nil {
 		return err
 	}
+	w.opts.Log.Debug("working", "group", w.name, "tasks", len(w.runners))
 	w.lastDone, w.lastMark = time.Now(), time.Now()
 	for {
 		if err := w.round(ctx); err != nil {
 			return err
 		}
 		if w.ended {
+			w.opts.Log.Debug("every window is closed", "group", w.name)
 			return w.commit(ctx, true)
 		}
 		if ctx.Err() != nil {
@@ -271,6 +273,7 @@ func (w *Worker) learnEnds(ctx context.Context) error {
 	for tp := range w.byPart {
 		parts = append(parts, tp)
 	}
+	w.opts.Log.Debug("all input is there", "group", w.name)
 	ends, err := w.transport.Ends(ctx, parts)
 	if err != nil {
 		return fmt.Errorf("asking where the inputs end: %w", err)

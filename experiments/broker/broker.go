@@ -126,6 +126,8 @@ func clusterOptions(o *Options, ln net.Listener, logDir string) []kfake.Opt {
 			// Offsets must outlive a laptop's holiday: without them a group
 			// would begin again and emit everything twice. 100 years, in minutes.
 			"offsets.retention.minutes": "52560000",
+			// A new member of a group waits this long for its partitions.
+			"group.consumer.heartbeat.interval.ms": "100",
 		}),
 	}
 }

@@ -67,6 +67,9 @@ func (c *Connection) options(more ...kgo.Opt) ([]kgo.Opt, error) {
 		kgo.ClientID("mortise"),
 		kgo.SeedBrokers(c.SeedBrokers...),
 		kgo.DialTimeout(5 * time.Second),
+		// Answers younger than this are the client's own: with the default of
+		// seconds a topic that has just been made stays unknown for as long.
+		kgo.MetadataMinAge(100 * time.Millisecond),
 		kgo.BrokerMaxReadBytes(maxReadBytes),
 		kgo.BrokerMaxWriteBytes(maxWriteBytes),
 		// A gap in what is read would be a wrong answer, so no offset is ever
