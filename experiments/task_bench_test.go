@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -123,6 +124,7 @@ type feed struct {
 	outBytes int64
 	inBytes  int64
 	busy     time.Duration // in the task, the generator not counted
+	cpu      time.Duration // of the process meanwhile: what counts on a busy machine
 	worst    time.Duration
 	commits  int
 	taken    int
@@ -167,7 +169,7 @@ func (f *feed) impression(b *testing.B, r *runner) {
 }
 
 func (f *feed) flush(b *testing.B, r *runner) {
-	start := time.Now()
+	start, cpu := time.Now(), cpuTime()
 	for in := range f.batch {
 		if err := r.take(in, f.batch[in], f.next[in], 0); err != nil {
 			b.Fatal(err)
@@ -187,10 +189,11 @@ func (f *feed) flush(b *testing.B, r *runner) {
 	}
 	took := time.Since(start)
 	f.busy += took
+	f.cpu += cpuTime() - cpu
 	f.worst = max(f.worst, took)
 }
 
-func (f *feed) mark() { f.rows, f.outBytes, f.inBytes, f.worst, f.busy = 0, 0, 0, 0, 0 }
+func (f *feed) mark() { f.rows, f.outBytes, f.inBytes, f.worst, f.busy, f.cpu = 0, 0, 0, 0, 0, 0 }
 
 func (f *feed) report(b *testing.B, r *runner, before, mallocs uint64) {
 	var mem runtime.MemStats
@@ -206,6 +209,7 @@ func (f *feed) report(b *testing.B, r *runner, before, mallocs uint64) {
 	}
 	written := float64(diskCounters(b) - before)
 	b.ReportMetric(n/f.busy.Seconds(), "imps/s")
+	b.ReportMetric(n/f.cpu.Seconds(), "imps/cpu-s")
 	b.ReportMetric(float64(mem.Mallocs-mallocs)/n, "mallocs/imp")
 	b.ReportMetric(written/n, "written-B/imp")
 	b.ReportMetric(float64(bytes)/float64(max(entries, 1)), "disk-B/pending")
@@ -216,6 +220,15 @@ func (f *feed) report(b *testing.B, r *runner, before, mallocs uint64) {
 	if l := r.task.Ledger(0); l.Check() != nil {
 		b.Fatal(l.Check())
 	}
+}
+
+// cpuTime returns the processor time that this process has used.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // diskCounters returns the bytes that this process has handed to write calls.
