@@ -20,6 +20,7 @@ import (
 
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/experiments/spec"
+	"github.com/mortise-dev/mortise/internal/provisioned"
 	"github.com/mortise-dev/mortise/joiner/memory"
 	"github.com/mortise-dev/mortise/loadtest/traffic"
 )
@@ -317,10 +318,7 @@ func openBanditDir(t testing.TB) string {
 	}
 	dir = filepath.Join(dir, "openbandit")
 	if _, err := os.Stat(dir); err != nil {
-		if os.Getenv("MORTISE_REQUIRE_ALL") == "1" {
-			t.Fatalf("openbandit: %v; set MORTISE_DATA to the folder that holds it", err)
-		}
-		t.Skipf("LEFT OUT: openbandit: %v; set MORTISE_DATA to the folder that holds it", err)
+		provisioned.Missing(t, "openbandit", fmt.Sprintf("%v: set MORTISE_DATA to the folder that holds it", err))
 	}
 	return dir
 }

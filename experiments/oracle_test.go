@@ -49,7 +49,7 @@ func oracle(t testing.TB, e *spec.Experiment, w *world) expected {
 		positive := false
 		for n, name := range []string{"click", "order", "query"} {
 			def := e.Join.Labels[n]
-			sum, first, count := 0.0, any(nil), 0
+			first, count := any(nil), 0
 			for _, l := range labels[n] {
 				sameItem := name == "query" || l.text("impression_id") == i.text("impression_id")
 				if l.text("request_id") != i.text("request_id") || !sameItem || l.ts < i.ts-def.Before.Milliseconds() || l.ts >= i.ts+def.Within.Milliseconds() {
@@ -60,7 +60,7 @@ func oracle(t testing.TB, e *spec.Experiment, w *world) expected {
 				}
 				count++
 			}
-			sum = float64(min(count, 1))
+			sum := float64(min(count, 1))
 			if name == "order" {
 				sum = amounts(labels[n], i, def.Within.Milliseconds())
 			}

@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 
@@ -287,7 +288,7 @@ func (g *program) Reject(e *joiner.Entry, mask uint32, why *mortise.RecordError)
 }
 
 func asRecordError(err error) *mortise.RecordError {
-	if re, ok := err.(*mortise.RecordError); ok {
+	if re, ok := errors.AsType[*mortise.RecordError](err); ok {
 		return re
 	}
 	return &mortise.RecordError{Reason: mortise.ReasonBadJSON, Detail: fmt.Sprint(err)}

@@ -185,17 +185,18 @@ func letter(p *Pipeline, in int, rec *mortise.Record, why *mortise.RecordError) 
 
 // advance moves the watermark and closes at most limit impressions; it reports
 // whether nothing due is left.
-func (r *runner) advance(nowMS int64, limit int) (done bool, err error) {
+func (r *runner) advance(nowMS int64, limit int) error {
 	if r.rebuild != nil {
-		return true, nil
+		return nil
 	}
 	r.task.Advance(r.clock.Advance(nowMS))
 	if r.clock.Ended() {
-		done, err = r.task.Finish(limit)
+		done, err := r.task.Finish(limit)
 		r.finished = done && err == nil
-		return done, err
+		return err
 	}
-	return r.task.Close(limit)
+	_, err := r.task.Close(limit)
+	return err
 }
 
 // setEnds fixes where each input ends; an input that is there already has ended.

@@ -103,7 +103,7 @@ func benchmarkTask(b *testing.B, pending int64, payload int, dedup bool) {
 	runtime.ReadMemStats(&mem)
 	mallocs := mem.Mallocs
 	b.ResetTimer()
-	for n := 0; n < b.N; n++ {
+	for range b.N {
 		feed.impression(b, r)
 	}
 	b.StopTimer()
@@ -176,7 +176,7 @@ func (f *feed) flush(b *testing.B, r *runner) {
 		}
 		f.batch[in], f.bufs[in] = f.batch[in][:0], f.bufs[in][:0]
 	}
-	if _, err := r.advance(0, 1<<20); err != nil {
+	if err := r.advance(0, 1<<20); err != nil {
 		b.Fatal(err)
 	}
 	f.rows += int64(len(r.out.rows))

@@ -179,9 +179,7 @@ func (w *Worker) session(ctx context.Context) error {
 		}
 		if ctx.Err() != nil {
 			w.opts.Log.Info("draining", "group", w.name)
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-			defer cancel()
-			return w.commit(last, true)
+			return w.commitLast(ctx)
 		}
 		if time.Since(w.lastDone) >= w.opts.CommitEvery {
 			if err := w.commit(ctx, time.Since(w.lastMark) >= w.opts.ManifestEvery); err != nil {
@@ -189,6 +187,13 @@ func (w *Worker) session(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// commitLast commits what is done although ctx is over.
+func (w *Worker) commitLast(ctx context.Context) error {
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	return w.commit(last, true)
 }
 
 // round is one turn: poll, let every task work, produce what they put out.
@@ -247,8 +252,7 @@ func (w *Worker) work(r *runner, fetched []Fetched, nowMS int64) error {
 		}
 	}
 	r.checkEnds()
-	_, err := r.advance(nowMS, w.opts.CloseRows)
-	if err != nil {
+	if err := r.advance(nowMS, w.opts.CloseRows); err != nil {
 		return fmt.Errorf("closing windows of partition %d: %w", r.partition, err)
 	}
 	return nil

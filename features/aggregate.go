@@ -1,6 +1,7 @@
 package features
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -209,7 +210,7 @@ func (p part) fault(format string, args ...any) *Error {
 // compile compiles the piece; errors get their column within the whole call.
 func (p part) compile(row mortise.Schema) (*expression.Program, error) {
 	program, err := expression.Compile(p.text, row)
-	if e, ok := err.(*expression.Error); ok {
+	if e, ok := errors.AsType[*expression.Error](err); ok {
 		return nil, &Error{Col: p.col + e.Col - 1, Len: e.Len, Message: e.Message, Name: e.Name, InArg: true}
 	}
 	return program, err

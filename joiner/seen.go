@@ -94,13 +94,6 @@ func (s *seenIndex) dropBefore(timeMS int64) {
 	s.gens = append(s.gens[:0], s.gens[n:]...)
 }
 
-func (s *seenIndex) len() (n int) {
-	for _, g := range s.gens {
-		n += g.used
-	}
-	return n
-}
-
 func (g *generation) get(h keyHash) (int64, bool) {
 	mask := uint64(len(g.slots) - 1)
 	for i := h.hi & mask; ; i = (i + 1) & mask {

@@ -95,7 +95,7 @@ func ParseMetadata(text string) (*Snapshot, error) {
 	}
 	b, err := base64.RawStdEncoding.DecodeString(body)
 	if err != nil {
-		return nil, fmt.Errorf("reading offset metadata: %v: %w", err, ErrCorrupt)
+		return nil, fmt.Errorf("reading offset metadata: %w: %w", err, ErrCorrupt)
 	}
 	return ParseSnapshot(b)
 }

@@ -239,7 +239,7 @@ func (t *Task) Finish(limit int) (done bool, err error) {
 
 func (t *Task) closeBefore(beforeMS int64, limit int) (done bool, err error) {
 	e := &t.scratch.out
-	for n := 0; n < limit; n++ {
+	for range limit {
 		ok, err := t.impressions.Next(beforeMS, e)
 		if err != nil {
 			return false, err

@@ -87,17 +87,21 @@ func TestRunFaults(t *testing.T) {
 	broken := errors.New("no room")
 	for _, c := range []struct {
 		name, dead string
-		ctx        context.Context
+		cancelled  bool
 		inputs     map[string][]string
 		want       string
 	}{
-		{"unknown source", "topic: d", context.Background(), map[string][]string{"views": {imps}}, "input views: the pipeline has no source of that name; it has clicks, imps"},
-		{"no such file", "topic: d", context.Background(), map[string][]string{"imps": {imps + "x"}}, "input imps: no such file"},
-		{"letters to a file, and nobody to write it", "file: dead.jsonl", context.Background(), map[string][]string{"imps": {imps}}, "offline.yaml: dead letters go to the file dead.jsonl: give WorkerOptions.Letters"},
-		{"cancelled", "topic: d", cancelled, map[string][]string{"imps": {imps}}, "context canceled"},
-		{"output fails", "topic: d", context.Background(), map[string][]string{"imps": {imps}}, "no room"},
+		{"unknown source", "topic: d", false, map[string][]string{"views": {imps}}, "input views: the pipeline has no source of that name; it has clicks, imps"},
+		{"no such file", "topic: d", false, map[string][]string{"imps": {imps + "x"}}, "input imps: no such file"},
+		{"letters to a file, and nobody to write it", "file: dead.jsonl", false, map[string][]string{"imps": {imps}}, "offline.yaml: dead letters go to the file dead.jsonl: give WorkerOptions.Letters"},
+		{"cancelled", "topic: d", true, map[string][]string{"imps": {imps}}, "context canceled"},
+		{"output fails", "topic: d", false, map[string][]string{"imps": {imps}}, "no room"},
 	} {
-		_, err := offline.Run(c.ctx, pipeline(t, c.dead), offline.Job{Inputs: c.inputs, Output: func(*experiments.Output) error { return broken }})
+		ctx := context.Background()
+		if c.cancelled {
+			ctx = cancelled
+		}
+		_, err := offline.Run(ctx, pipeline(t, c.dead), offline.Job{Inputs: c.inputs, Output: func(*experiments.Output) error { return broken }})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
 		}

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	"maps"
 	"slices"
 
@@ -41,7 +42,7 @@ func (l *loader) compile(n *node, row mortise.Schema) *expression.Program {
 		return nil
 	}
 	p, err := expression.Compile(n.text, row)
-	if fault, ok := err.(*expression.Error); ok {
+	if fault, ok := errors.AsType[*expression.Error](err); ok {
 		l.expressionFault(n, fault.Col, fault.Len, fault.Message, fault.Name, row)
 		return nil
 	}

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/features"
 	"github.com/mortise-dev/mortise/internal/expression"
@@ -78,7 +79,7 @@ func (l *loader) aggregation(e *entry, main *sourceNode) (features.Definition, b
 	if agg := n.get("agg"); agg != nil {
 		var err error
 		def.Aggregate, err = features.ParseAggregate(agg.text, row)
-		if fault, ok := err.(*features.Error); ok {
+		if fault, ok := errors.AsType[*features.Error](err); ok {
 			l.aggregateFault(agg, fault, row)
 			return def, false
 		}
@@ -172,7 +173,7 @@ func (l *loader) computed(pending []*entry, main *sourceNode, all *node) {
 func (l *loader) computedFault(e *entry, env mortise.Schema, pending map[string]bool, whole bool) {
 	n := e.value.get("expr")
 	_, err := expression.Compile(n.text, env)
-	fault, ok := err.(*expression.Error)
+	fault, ok := errors.AsType[*expression.Error](err)
 	if !ok {
 		return
 	}

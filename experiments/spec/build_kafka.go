@@ -2,6 +2,7 @@ package spec
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"os"
 	"strconv"
@@ -95,7 +96,7 @@ func (l *loader) tlsFiles(n *node, t TLS) {
 
 // reason is an error without the path, which the reader sees in the file.
 func reason(err error) string {
-	if fault, ok := err.(*os.PathError); ok {
+	if fault, ok := errors.AsType[*os.PathError](err); ok {
 		return fault.Err.Error()
 	}
 	return err.Error()

@@ -87,7 +87,7 @@ func (r *reader) mergeSources(v ast.Node) []*node {
 // know quotes and comments: brackets that open and close evenly never count.
 func tooDeep(text string) int {
 	depth, line, run, anchors := 0, 1, 0, 0
-	for i := 0; i < len(text); i++ {
+	for i := range len(text) {
 		spaced := i+1 < len(text) && text[i+1] == ' '
 		switch c := text[i]; {
 		case c == '\n':

@@ -68,7 +68,7 @@ func secretLines(lines []string) map[int]bool {
 	masked := map[int]bool{}
 	for i := 0; i < len(lines); i++ {
 		m := keyAlone.FindStringSubmatch(lines[i])
-		if m == nil || !isSecretName(m[1]) {
+		if len(m) < 2 || !isSecretName(m[1]) {
 			continue
 		}
 		outer := indent(lines[i])

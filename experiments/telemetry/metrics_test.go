@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"slices"
@@ -69,7 +70,7 @@ func TestEndpoints(t *testing.T) {
 		{"/debug/pprof/cmdline", "", 200, sample},
 	} {
 		rec := httptest.NewRecorder()
-		Handler(c.statuses).ServeHTTP(rec, httptest.NewRequest("GET", c.path, nil))
+		Handler(c.statuses).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, c.path, nil))
 		if rec.Code != c.code || !strings.Contains(rec.Body.String(), c.want) {
 			t.Errorf("%s: %d %.300q, want %d with %q", c.path, rec.Code, rec.Body, c.code, c.want)
 		}

@@ -25,10 +25,17 @@ func Tool(t TB, name string) string {
 	if err == nil {
 		return path
 	}
-	if os.Getenv("MORTISE_REQUIRE_ALL") == "1" {
-		t.Fatalf("%s: %v: install it with make provision", t.Name(), err)
-		return ""
-	}
-	t.Skipf("LEFT OUT: %s: %v: install it with make provision", t.Name(), err)
+	Missing(t, name, err.Error()+": install it with make provision")
 	return ""
+}
+
+// Missing leaves the test out for want of something that the suite needs, or
+// fails it under MORTISE_REQUIRE_ALL=1. why ends in what to do.
+func Missing(t TB, suite, why string) {
+	t.Helper()
+	if os.Getenv("MORTISE_REQUIRE_ALL") == "1" {
+		t.Fatalf("%s: %s: %s", t.Name(), suite, why)
+		return
+	}
+	t.Skipf("LEFT OUT: %s: %s: %s", t.Name(), suite, why)
 }

@@ -1,6 +1,7 @@
 package clean
 
 import (
+	"errors"
 	"math/big"
 	"math/rand"
 	"testing"
@@ -19,10 +20,11 @@ func readTime(t *testing.T, unitName, raw string) (int64, *mortise.RecordError) 
 	}
 	var ev Event
 	err = s.NewReader().Intake(&mortise.Record{Value: []byte(`{"ts":` + raw + `}`)}, &ev)
-	if err != nil {
-		return 0, err.(*mortise.RecordError)
+	fault, ok := errors.AsType[*mortise.RecordError](err)
+	if err != nil && !ok {
+		t.Fatal(err)
 	}
-	return ev.TimeMS, nil
+	return ev.TimeMS, fault
 }
 
 func TestEventTime(t *testing.T) {

@@ -253,7 +253,7 @@ func TestDecodeDeriveFails(t *testing.T) {
 		t.Fatalf("got %v, %b, %v, fault %v", row, bad, err, r.Fault(0))
 	}
 	accept, err := r.Accept(row)
-	if accept != 0b010 || err == nil || err != error(r.Fault(2)) {
+	if accept != 0b010 || err == nil || !errors.Is(err, r.Fault(2)) {
 		t.Errorf("accept %b, %v", accept, err)
 	}
 	_, err = r.Key(0, row, nil)

@@ -89,7 +89,11 @@ func referenceValue(raw json.RawMessage, typ mortise.Type) (any, error) {
 		return referenceScalar(raw, typ.Kind)
 	}
 	var elems []json.RawMessage
-	if raw[0] != '[' || json.Unmarshal(raw, &elems) != nil {
+	if raw[0] != '[' {
+		return statusIllTyped, nil
+	}
+	_ = json.Unmarshal(raw, &elems) // it fails on what is no list, which leaves none
+	if elems == nil {
 		return statusIllTyped, nil
 	}
 	list := []any{}
