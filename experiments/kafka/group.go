@@ -77,3 +77,14 @@ func (a *Admin) Group(ctx context.Context, group string) (*GroupStatus, error) {
 	})
 	return status, nil
 }
+
+// Groups returns the names of all consumer groups, sorted.
+func (a *Admin) Groups(ctx context.Context) ([]string, error) {
+	listed, err := a.adm.ListGroups(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing consumer groups: %w", err)
+	}
+	names := listed.Groups()
+	slices.Sort(names)
+	return names, nil
+}
