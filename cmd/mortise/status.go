@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -10,6 +11,7 @@ import (
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/experiments/kafka"
+	"github.com/mortise-dev/mortise/experiments/spec"
 	"github.com/mortise-dev/mortise/joiner"
 )
 
@@ -50,10 +52,11 @@ type partitionState struct {
 func newStatus(c *console) *cobra.Command {
 	var f statusFlags
 	cmd := &cobra.Command{
-		Use: "status FILE…", Short: "Show where experiments stand: offsets, lag, watermark, ledger", Args: atLeast(1, "an experiment file"),
+		Use: "status [FILE…]", Short: "Show where experiments stand: offsets, lag, watermark, ledger",
 		Long: `Show where experiments stand, as their consumer groups have committed it: the lag
 of every partition, the watermark, and the ledger. It works whether they run or
-not, from anywhere that reaches the brokers.`,
+not, from anywhere that reaches the brokers. Without a file it shows every group
+on the brokers that mortise has committed for.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.status(cmd.Context(), &f, args) },
 	}
 	f.load.register(cmd)
@@ -64,11 +67,16 @@ not, from anywhere that reaches the brokers.`,
 }
 
 func (c *console) status(ctx context.Context, f *statusFlags, args []string) error {
-	plan, err := c.mustLoad(&f.load, args)
-	if err != nil {
-		return err
+	var plan *experiments.Plan
+	var from *spec.Kafka
+	if len(args) > 0 {
+		var err error
+		if plan, err = c.mustLoad(&f.load, args); err != nil {
+			return err
+		}
+		from = &plan.Pipelines[0].Experiments[0].Kafka
 	}
-	cl, err := f.cluster.open(c, &plan.Pipelines[0].Experiments[0].Kafka)
+	cl, err := f.cluster.open(c, from)
 	if err != nil {
 		return err
 	}
@@ -78,21 +86,15 @@ func (c *console) status(ctx context.Context, f *statusFlags, args []string) err
 		return err
 	}
 	defer admin.Close()
-	names := runFlags{group: f.group}
-	var all []pipelineStatus
-	for _, p := range plan.Pipelines {
-		group, err := admin.Group(ctx, names.groupOf(plan, p))
-		if err != nil {
-			return err
-		}
-		st, err := describeGroup(p, group)
-		if err != nil {
-			return err
-		}
-		all = append(all, st)
+	all, err := f.collect(ctx, admin, plan)
+	if err != nil {
+		return err
 	}
 	if f.json {
 		return c.printJSON(map[string]any{"pipelines": all})
+	}
+	if len(all) == 0 {
+		c.say("nothing has been committed on %s", cl.address())
 	}
 	for i := range all {
 		c.printStatus(&all[i])
@@ -100,18 +102,75 @@ func (c *console) status(ctx context.Context, f *statusFlags, args []string) err
 	return nil
 }
 
-// describeGroup adds up the snapshots that were committed beside the main stream's offsets.
-func describeGroup(p *experiments.Pipeline, g *kafka.GroupStatus) (pipelineStatus, error) {
-	st := pipelineStatus{Pipeline: p.Name(), Group: g.Group, State: g.State, Members: g.Members, Partitions: []partitionState{}}
-	ledgers := make([]mortise.Ledger, len(p.Experiments))
+// collect asks for the groups of the plan's pipelines; without a plan for all
+// groups that have committed a snapshot.
+func (f *statusFlags) collect(ctx context.Context, admin *kafka.Admin, plan *experiments.Plan) ([]pipelineStatus, error) {
+	all := []pipelineStatus{}
+	if plan != nil {
+		names := runFlags{group: f.group}
+		for _, p := range plan.Pipelines {
+			group, err := admin.Group(ctx, names.groupOf(plan, p))
+			if err != nil {
+				return nil, err
+			}
+			st, err := describeGroup(p.Name(), p.Experiments, group)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, st)
+		}
+		return all, nil
+	}
+	names := []string{f.group}
+	if f.group == "" {
+		var err error
+		if names, err = admin.Groups(ctx); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range names {
+		group, err := admin.Group(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if st, err := describeGroup(name, nil, group); err == nil && len(st.Experiments) > 0 {
+			all = append(all, st)
+		}
+	}
+	return all, nil
+}
+
+// nameExperiments finds the names of n experiments: those given, else what the
+// group's default name tells, else numbers.
+func nameExperiments(known []*spec.Experiment, group string, n int) (names []string) {
+	for _, e := range known {
+		names = append(names, e.Name)
+	}
+	if told := strings.Split(strings.TrimPrefix(group, "mortise."), "+"); len(names) == 0 && len(told) == n {
+		return told
+	}
+	for len(names) < n {
+		names = append(names, fmt.Sprintf("experiment %d", len(names)+1))
+	}
+	return names
+}
+
+// describeGroup adds up the snapshots that were committed beside the main
+// stream's offsets.
+func describeGroup(name string, known []*spec.Experiment, g *kafka.GroupStatus) (pipelineStatus, error) {
+	st := pipelineStatus{Pipeline: name, Group: g.Group, State: g.State, Members: g.Members, Experiments: []experimentState{}, Partitions: []partitionState{}}
+	ledgers := make([]mortise.Ledger, len(known))
 	for _, part := range g.Partitions {
 		ps := partitionState{Topic: part.Topic, Partition: part.Partition, Next: part.Next, End: part.End, Lag: part.Lag}
-		if part.Topic == p.Sources[0].Topic && part.Metadata != "" {
+		if part.Metadata != "" {
 			at, err := joiner.ParseMetadata(part.Metadata)
 			if err != nil {
 				return st, fmt.Errorf("group %s, %s[%d]: %w", g.Group, part.Topic, part.Partition, err)
 			}
-			for i := range min(len(at.Ledgers), len(ledgers)) {
+			for i := range at.Ledgers {
+				if i == len(ledgers) {
+					ledgers = append(ledgers, mortise.Ledger{})
+				}
 				ledgers[i].Add(&at.Ledgers[i])
 			}
 			if at.WatermarkMS != joiner.NoTimeMS {
@@ -123,8 +182,8 @@ func describeGroup(p *experiments.Pipeline, g *kafka.GroupStatus) (pipelineStatu
 		}
 		st.Partitions = append(st.Partitions, ps)
 	}
-	for i, e := range p.Experiments {
-		st.Experiments = append(st.Experiments, experimentState{e.Name, ledgers[i], ledgers[i].Check() == nil})
+	for i, name := range nameExperiments(known, g.Group, len(ledgers)) {
+		st.Experiments = append(st.Experiments, experimentState{name, ledgers[i], ledgers[i].Check() == nil})
 	}
 	return st, nil
 }
