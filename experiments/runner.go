@@ -31,7 +31,8 @@ type runner struct {
 
 	firstMS  int64   // least event time seen; alignment starts there
 	ends     []int64 // per input under --until-end; nil until known
-	finished bool
+	finished bool    // every window is closed and no more input comes
+	due      bool    // more impressions are due than the last round could close
 	event    clean.Event
 }
 
@@ -183,19 +184,21 @@ func letter(p *Pipeline, in int, rec *mortise.Record, why *mortise.RecordError) 
 		Reason: why.Reason, Detail: why.Error(), Raw: rec.Value}
 }
 
-// advance moves the watermark and closes at most limit impressions; it reports
-// whether nothing due is left.
+// advance moves the watermark and closes at most limit impressions.
 func (r *runner) advance(nowMS int64, limit int) error {
 	if r.rebuild != nil {
 		return nil
 	}
 	r.task.Advance(r.clock.Advance(nowMS))
+	var done bool
+	var err error
 	if r.clock.Ended() {
-		done, err := r.task.Finish(limit)
+		done, err = r.task.Finish(limit)
 		r.finished = done && err == nil
-		return err
+	} else {
+		done, err = r.task.Close(limit)
 	}
-	_, err := r.task.Close(limit)
+	r.due = !done
 	return err
 }
 

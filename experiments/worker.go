@@ -31,8 +31,9 @@ type WorkerOptions struct {
 	PollRecords int
 	// PollWait bounds how long a poll waits when nothing comes. The default is 100 ms.
 	PollWait time.Duration
-	// CloseRows bounds the impressions that a task closes per round, so that a
-	// backlog of closings does not hold up intake. The default is 20,000.
+	// CloseRows bounds the impressions that all tasks together close per round,
+	// so that a backlog of closings neither holds up intake nor fills memory. The
+	// default is 50,000.
 	CloseRows int
 	// MaxAhead is how far, in event time, one input may run ahead of the
 	// watermark before it is paused. The default is a quarter of the join's
@@ -57,7 +58,7 @@ func (o *WorkerOptions) EnsureDefaults() {
 	setDefault(&o.ManifestEvery, 5*time.Second)
 	setDefault(&o.PollRecords, 20_000)
 	setDefault(&o.PollWait, 100*time.Millisecond)
-	setDefault(&o.CloseRows, 20_000)
+	setDefault(&o.CloseRows, 50_000)
 	setDefault(&o.Parallel, runtime.GOMAXPROCS(0))
 	if o.NowMS == nil {
 		o.NowMS = func() int64 { return time.Now().UnixMilli() }
@@ -203,7 +204,7 @@ func (w *Worker) round(ctx context.Context) error {
 	}
 	wait := w.opts.PollWait
 	for _, r := range w.runners {
-		if !r.finished && r.clock.Ended() {
+		if r.due || !r.finished && r.clock.Ended() {
 			wait = 0
 		}
 	}
@@ -252,7 +253,7 @@ func (w *Worker) work(r *runner, fetched []Fetched, nowMS int64) error {
 		}
 	}
 	r.checkEnds()
-	if err := r.advance(nowMS, w.opts.CloseRows); err != nil {
+	if err := r.advance(nowMS, max(w.opts.CloseRows/len(w.runners), 1)); err != nil {
 		return fmt.Errorf("closing windows of partition %d: %w", r.partition, err)
 	}
 	return nil

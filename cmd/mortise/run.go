@@ -53,7 +53,7 @@ then commits what is done and ends.`,
 	fs.StringVar(&f.http, "http", "", "address for /metrics, /healthz, /ready, /status and pprof, such as :8080")
 	fs.BoolVar(&f.json, "json", false, "print the summary as one JSON object")
 	fs.DurationVar(&f.commitEvery, "commit-every", 500*time.Millisecond, "how often outputs and offsets are committed")
-	fs.IntVar(&f.closeRows, "close-rows", 20_000, "impressions that a task closes in one go, between intakes")
+	fs.IntVar(&f.closeRows, "close-rows", 50_000, "impressions that are closed in one go, between intakes, over all tasks")
 	return cmd
 }
 
