@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"os/exec"
 	"path/filepath"
@@ -92,7 +93,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 			Tasks: []experiments.TaskStatus{{WatermarkMS: 1, Holding: "t", Inputs: []experiments.InputStatus{{Topic: "t", MaxTimeMS: 1}}}}}}
 	}
 	rec := httptest.NewRecorder()
-	telemetry.Handler(sample).ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
+	telemetry.Handler(sample).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	served := unique(regexp.MustCompile(`(?m)^# HELP (mortise_\w+)`), rec.Body.String())
 	documented := unique(regexp.MustCompile("(?m)^\\| `(mortise_\\w+)` \\|"), pages(t)["docs/operations.md"])
 	if len(served) < 10 || !slices.Equal(served, documented) {
