@@ -112,19 +112,38 @@ func producerOptions(limits map[string]int) []kgo.Opt {
 // put copies out and hands it to the client. It waits while all slabs are under
 // way. Errors: *TooLargeError, after which the transaction is as it was.
 func (o *outbox) put(out *experiments.Output) error {
+	if err := o.fits(out); err != nil {
+		return err
+	}
+	o.send(out, 0)
+	return nil
+}
+
+// fits returns a *TooLargeError for what the topic is known not to take.
+func (o *outbox) fits(out *experiments.Output) error {
+	size := sizeOf(out)
+	if limit, ok := o.limits[out.Topic]; ok && size+recordOverheadBytes > limit {
+		return &TooLargeError{Topic: out.Topic, Key: append([]byte(nil), out.Key...), SizeBytes: size, LimitBytes: limit}
+	}
+	return nil
+}
+
+func sizeOf(out *experiments.Output) int {
 	size := len(out.Key) + len(out.Value)
 	for i := range out.Headers {
 		size += len(out.Headers[i].Key) + len(out.Headers[i].Value)
 	}
-	if limit, ok := o.limits[out.Topic]; ok && size+recordOverheadBytes > limit {
-		return &TooLargeError{Topic: out.Topic, Key: append([]byte(nil), out.Key...), SizeBytes: size, LimitBytes: limit}
-	}
-	s := o.room(size, len(out.Headers))
-	s.records = append(s.records, kgo.Record{Topic: out.Topic, Key: s.copy(out.Key), Value: s.copy(out.Value),
+	return size
+}
+
+// send copies out and hands it to the client; partition is for clients whose
+// partitioner is kgo.ManualPartitioner.
+func (o *outbox) send(out *experiments.Output, partition int32) {
+	s := o.room(sizeOf(out), len(out.Headers))
+	s.records = append(s.records, kgo.Record{Topic: out.Topic, Partition: partition, Key: s.copy(out.Key), Value: s.copy(out.Value),
 		Timestamp: time.UnixMilli(out.TimestampMS), Headers: s.copyHeaders(out.Headers)})
 	s.waiting.Add(1)
 	o.client.Produce(context.Background(), &s.records[len(s.records)-1], s.done)
-	return nil
 }
 
 // room returns a slab with room for a record.

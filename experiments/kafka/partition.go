@@ -1,26 +1,8 @@
 package kafka
 
-import "github.com/twmb/franz-go/pkg/kgo"
-
 // PartitionOf returns the partition of n that Kafka's default partitioner
 // chooses for a key: murmur2, without its sign bit, modulo n.
 func PartitionOf(key []byte, n int) int { return int(murmur2(key)&0x7fffffff) % n }
-
-// publishPartitioner is Kafka's default for keys. Records without a key go round
-// the partitions in the order in which they are published, so that publishing
-// the same files twice gives the same partitions.
-func publishPartitioner() kgo.Partitioner {
-	return kgo.BasicConsistentPartitioner(func(string) func(*kgo.Record, int) int {
-		turn := -1
-		return func(r *kgo.Record, n int) int {
-			if r.Key != nil {
-				return PartitionOf(r.Key, n)
-			}
-			turn++
-			return turn % n
-		}
-	})
-}
 
 // murmur2 is Kafka's variant of Austin Appleby's MurmurHash2
 // (org.apache.kafka.common.utils.Utils.murmur2).

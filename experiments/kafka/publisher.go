@@ -20,6 +20,9 @@ type PublisherOptions struct {
 	// second and once at the end of Flush, with the records published so far by
 	// topic. The map is the callback's to read until it returns.
 	Progress func(published map[string]int64)
+	// Resume, when set, says by topic what its partitions hold already of what
+	// is published, from the first record on: that much is passed over.
+	Resume map[string][]Published
 	// BufferBytes bounds what is published and not yet acknowledged. The default
 	// is 16 MiB.
 	BufferBytes int
@@ -34,6 +37,7 @@ type Publisher struct {
 	client   *kgo.Client
 	out      *outbox
 	row      experiments.Output
+	lanes    map[string]*outLane
 	counts   map[string]int64
 	progress func(map[string]int64)
 	told     time.Time
@@ -48,14 +52,23 @@ func OpenPublisher(ctx context.Context, o PublisherOptions) (*Publisher, error) 
 		return nil, err
 	}
 	defer admin.Close()
-	if _, err := admin.describe(ctx, o.Topics); err != nil {
+	found, err := admin.describe(ctx, o.Topics)
+	if err != nil {
 		return nil, err
+	}
+	lanes := make(map[string]*outLane, len(found))
+	for topic, d := range found {
+		there := o.Resume[topic]
+		if there != nil && len(there) != len(d.Partitions) {
+			return nil, fmt.Errorf("topic %s has %d partitions, and had %d when publishing to it began", topic, len(d.Partitions), len(there))
+		}
+		lanes[topic] = &outLane{partitions: len(d.Partitions), there: there, met: make([]Published, len(there))}
 	}
 	limits, err := admin.batchLimits(ctx, o.Topics)
 	if err != nil {
 		return nil, err
 	}
-	opts, err := o.options(append(producerOptions(limits), kgo.RecordPartitioner(publishPartitioner()), kgo.ProducerLinger(10*time.Millisecond))...)
+	opts, err := o.options(append(producerOptions(limits), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(10*time.Millisecond))...)
 	if err != nil {
 		return nil, err
 	}
@@ -63,19 +76,29 @@ func OpenPublisher(ctx context.Context, o PublisherOptions) (*Publisher, error) 
 	if err != nil {
 		return nil, fmt.Errorf("configuring the Kafka client: %w", err)
 	}
-	return &Publisher{client: client, out: newOutbox(client, limits, o.BufferBytes), counts: map[string]int64{},
+	return &Publisher{client: client, out: newOutbox(client, limits, o.BufferBytes), lanes: lanes, counts: map[string]int64{},
 		progress: o.Progress, told: time.Now()}, nil
 }
 
 // Publish buffers one record; key and value are copied. A nil key spreads
 // records over the partitions in turn. It waits while the buffer is full.
 // Failures of earlier records surface in Flush. Errors: *TooLargeError, after
-// which the record is left out and publishing can go on.
+// which the record is left out and publishing can go on; ErrPublishedOther.
 func (p *Publisher) Publish(topic string, key, value []byte, timeMS int64) error {
 	p.row.Topic, p.row.Key, p.row.Value, p.row.TimestampMS = topic, key, value, timeMS
-	if err := p.out.put(&p.row); err != nil {
+	if err := p.out.fits(&p.row); err != nil {
 		return err
 	}
+	l := p.lanes[topic]
+	partition := l.choose(key)
+	there, err := l.passOver(partition, key, value)
+	if err != nil {
+		return fmt.Errorf("going on with topic %s, partition %d: %w", topic, partition, err)
+	}
+	if there {
+		return nil
+	}
+	p.out.send(&p.row, int32(partition))
 	p.counts[topic]++
 	if p.untold++; p.untold >= 1024 {
 		p.tell(false)
@@ -93,7 +116,18 @@ func (p *Publisher) Flush(ctx context.Context) error {
 	return p.out.takeErr()
 }
 
-// Counts returns how many records were published, by topic.
+// Resumed returns nil once all that Resume told of has been passed over.
+func (p *Publisher) Resumed() error {
+	for topic, l := range p.lanes {
+		if !l.done() {
+			return fmt.Errorf("going on with topic %s: %w", topic, ErrPublishedOther)
+		}
+	}
+	return nil
+}
+
+// Counts returns how many records were published, by topic: those that were
+// passed over do not count.
 func (p *Publisher) Counts() map[string]int64 { return maps.Clone(p.counts) }
 
 // Close disconnects. What is not flushed may be lost.
