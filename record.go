@@ -17,25 +17,23 @@ type Record struct {
 type Reason uint8
 
 const (
-	ReasonNone           Reason = iota
-	ReasonFiltered              // the source's `where` does not hold
-	ReasonDuplicate             // an earlier record of the same key was kept
-	ReasonSampled               // a negative that sampling leaves out
-	ReasonLate                  // late: drop or dead_letter
-	ReasonBadJSON               // the value is not one JSON object
-	ReasonBadField              // a declared field is missing, null or of another type
-	ReasonBadTime               // event time missing, unreadable or out of range
-	ReasonMissingKey            // a key field is missing or null
-	ReasonCleanFailed           // the custom clean function returned an error
-	ReasonCleanDropped          // the custom clean function dropped the record
-	ReasonExpression            // an expression failed on this record
-	ReasonWrongPartition        // the record lies in another partition than its key says
-	ReasonTooLarge              // the record is larger than the pipeline can hold
+	ReasonNone         Reason = iota
+	ReasonFiltered            // the source's `where` does not hold
+	ReasonDuplicate           // an earlier record of the same key was kept
+	ReasonSampled             // a negative that sampling leaves out
+	ReasonLate                // late: drop or dead_letter
+	ReasonBadJSON             // the value is not one JSON object
+	ReasonBadField            // a declared field is missing, null or of another type
+	ReasonBadTime             // event time missing, unreadable or out of range
+	ReasonMissingKey          // a key field is missing or null
+	ReasonCleanFailed         // the custom clean function returned an error
+	ReasonCleanDropped        // the custom clean function dropped the record
+	ReasonExpression          // an expression failed on this record
 	NumReasons
 )
 
 var reasonNames = [NumReasons]string{"", "filtered", "duplicate", "sampled", "late", "bad_json", "bad_field", "bad_time",
-	"missing_key", "clean_failed", "clean_dropped", "expression", "wrong_partition", "too_large"}
+	"missing_key", "clean_failed", "clean_dropped", "expression"}
 
 // String returns the reason's stable name, as used in metrics and dead letters.
 func (r Reason) String() string {
