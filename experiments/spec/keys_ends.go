@@ -47,7 +47,7 @@ func init() {
 			{name: "path", shape: text, required: true, doc: "A CSV, JSON-lines or Parquet file."},
 		}}), doc: "A file that is read into memory."},
 		{name: "pebble", shape: of(&block{"pebble", "An embedded table.", []key{
-			{name: "path", shape: text, required: true, doc: "The table's directory, as `mortise load` fills it."},
+			{name: "path", shape: text, required: true, doc: "The table's directory."},
 		}}), doc: "An embedded table on disk."},
 		{name: "redis", shape: of(&block{"redis", "A Redis server or cluster.", []key{
 			{name: "addrs", shape: orList(text), required: true, doc: "Servers as host:port; several make a cluster."},
