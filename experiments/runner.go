@@ -23,6 +23,7 @@ type runner struct {
 	clock     *joiner.Watermarks
 	next      []int64 // per input: the next offset to read
 	high      []int64 // per input: the end offset as last seen
+	caughtUp  []bool  // per input: read up to there
 	out       outbox
 	all       uint32
 
@@ -42,7 +43,7 @@ type heldRecord struct {
 }
 
 func newRunner(p *Pipeline, partition int32, sources []*clean.Source, store joiner.Store, nowMS int64, trace func(joiner.Trace)) (*runner, error) {
-	r := &runner{pipeline: p, partition: partition, store: store, next: make([]int64, len(p.Sources)), high: make([]int64, len(p.Sources)), all: uint32(1<<len(p.Experiments) - 1), firstMS: joiner.NoTimeMS}
+	r := &runner{pipeline: p, partition: partition, store: store, next: make([]int64, len(p.Sources)), high: make([]int64, len(p.Sources)), caughtUp: make([]bool, len(p.Sources)), all: uint32(1<<len(p.Experiments) - 1), firstMS: joiner.NoTimeMS}
 	opts := p.Join
 	opts.Trace = trace
 	task, err := joiner.New(opts, store, newProgram(p, sources, &r.out))

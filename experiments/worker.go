@@ -21,7 +21,9 @@ type WorkerOptions struct {
 	// UntilEnd stops the worker when every input has been read to the end it
 	// has once InputDone is closed (at once when InputDone is nil) and every
 	// window is closed.
-	UntilEnd  bool
+	UntilEnd bool
+	// InputDone, where set, says that what is being published to the inputs is
+	// all there. Until then no input counts as idle: it is known that more comes.
 	InputDone <-chan struct{}
 	// CommitEvery is how often outputs and offsets are committed. The default is 500 ms.
 	CommitEvery time.Duration
@@ -249,8 +251,11 @@ func (w *Worker) work(r *runner, fetched []Fetched, nowMS int64) error {
 				return err
 			}
 			r.high[in] = f.HighWatermark
-			r.clock.SetCaughtUp(in, r.next[in] >= f.HighWatermark, nowMS)
+			r.caughtUp[in] = r.next[in] >= f.HighWatermark
 		}
+	}
+	for in, caughtUp := range r.caughtUp {
+		r.clock.SetCaughtUp(in, caughtUp && w.inputDone(), nowMS)
 	}
 	r.checkEnds()
 	if err := r.advance(nowMS, max(w.opts.CloseRows/len(w.runners), 1)); err != nil {
@@ -259,17 +264,26 @@ func (w *Worker) work(r *runner, fetched []Fetched, nowMS int64) error {
 	return nil
 }
 
+// inputDone reports whether all that is being published is there.
+func (w *Worker) inputDone() bool {
+	if w.opts.InputDone == nil {
+		return true
+	}
+	select {
+	case <-w.opts.InputDone:
+		return true
+	default:
+		return false
+	}
+}
+
 // learnEnds asks where the inputs end, once, when all input is there.
 func (w *Worker) learnEnds(ctx context.Context) error {
 	if !w.opts.UntilEnd {
 		return nil
 	}
-	if w.opts.InputDone != nil {
-		select {
-		case <-w.opts.InputDone:
-		default:
-			return nil
-		}
+	if !w.inputDone() {
+		return nil
 	}
 	if len(w.runners) == 0 || w.runners[0].ends != nil {
 		return nil
