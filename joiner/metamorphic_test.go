@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/mortise-dev/mortise/joiner"
+	"github.com/mortise-dev/mortise/joiner/disk"
 	"github.com/mortise-dev/mortise/joiner/memory"
 )
 
@@ -41,7 +42,7 @@ type world struct {
 	streams [][]record
 	slackMS int64
 
-	disk    *memory.Disk
+	disk    stateDisk
 	store   joiner.Store
 	prog    *textProgram
 	task    *joiner.Task
@@ -56,7 +57,11 @@ type world struct {
 
 func newWorld(t *testing.T, seed uint64) *world {
 	r := rand.New(rand.NewPCG(seed, 1))
-	w := &world{t: t, rng: r, slackMS: r.Int64N(20_000), disk: memory.New()}
+	w := &world{t: t, rng: r, slackMS: r.Int64N(20_000)}
+	w.disk = &memoryDisk{memory.New()}
+	if seed%10 == 0 {
+		w.disk = newRealDisk(t)
+	}
 	w.opts = joiner.Options{
 		DelayMS: 60_000, BucketMS: []int64{1000, 7000, 60_000}[r.IntN(3)], Dedup: r.IntN(2) == 0,
 		Sources: []joiner.Source{{KeySets: []int{0, 1}}, {KeySets: []int{0}}, {KeySets: []int{1, 0}}},
@@ -227,7 +232,7 @@ func (w *world) commit() {
 func (w *world) crash(lostDisk bool) {
 	w.must(w.store.Close())
 	if lostDisk {
-		w.disk = memory.New()
+		w.must(w.disk.wipe())
 	}
 	w.start()
 }
@@ -235,7 +240,7 @@ func (w *world) crash(lostDisk bool) {
 func (w *world) start() {
 	w.open, w.rebuild = nil, nil
 	w.prog.take()
-	store, err := w.disk.Open(w.opts.StoreOptions())
+	store, err := w.disk.open(w.opts.StoreOptions())
 	w.must(err)
 	if w.committed == nil && store.Meta() != nil {
 		w.t.Fatal("local state leads the group")
@@ -264,6 +269,45 @@ func (w *world) start() {
 		w.maybeLive()
 	}
 }
+
+// stateDisk is what keeps a task's state over its crashes.
+type stateDisk interface {
+	open(opts joiner.StoreOptions) (joiner.Store, error)
+	wipe() error
+}
+
+type memoryDisk struct{ disk *memory.Disk }
+
+func (d *memoryDisk) open(o joiner.StoreOptions) (joiner.Store, error) { return d.disk.Open(o) }
+
+func (d *memoryDisk) wipe() error {
+	d.disk = memory.New()
+	return nil
+}
+
+// realDisk is segment files in a directory; its blocks and buffers are small, so
+// that little data makes many.
+type realDisk struct{ db *disk.DB }
+
+func newRealDisk(t *testing.T) *realDisk {
+	db, err := disk.OpenDB(t.TempDir(), disk.Options{OpenFiles: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &realDisk{db}
+}
+
+func (d *realDisk) open(o joiner.StoreOptions) (joiner.Store, error) {
+	o.BlockBytes, o.BufferBytes = 200, 2000
+	return d.db.OpenStore("task", o)
+}
+
+func (d *realDisk) wipe() error { return d.db.Reset("task") }
 
 func (w *world) must(err error) {
 	if err != nil {
