@@ -85,6 +85,15 @@ func (f *clusterFlags) open(c *console, from *spec.Kafka) (*cluster, error) {
 	return cl, nil
 }
 
+// announce tells how a client of the user's own reaches the embedded broker.
+func (c *console) announce(cl *cluster, plan *experiments.Plan) {
+	if cl.embedded == "" || !isTerminal(c.err) {
+		return
+	}
+	_, outputs := planTopics(plan)
+	c.say("embedded broker in %s on %s; from another terminal: kcat -b %s -C -t %s", cl.embedded, cl.address(), cl.address(), outputs[0])
+}
+
 func (cl *cluster) close() error {
 	if cl.broker == nil {
 		return nil

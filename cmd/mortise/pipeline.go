@@ -58,6 +58,7 @@ func (c *console) pipeline(ctx context.Context, f *runFlags, args []string) (sum
 		return nil, errors.Join(err, g.Wait())
 	}
 	defer func() { err = errors.Join(err, server.close()) }()
+	c.announce(brokers, plan)
 	stop := c.watch(crew, rec)
 	for _, w := range crew.workers {
 		g.Go(func() error { return w.Run(ctx) })
