@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,6 +24,7 @@ type clusterFlags struct {
 	listen     string
 	partitions int
 	set        bool // --embedded was given
+	listenSet  bool // --listen was given
 }
 
 func (f *clusterFlags) register(cmd *cobra.Command) {
@@ -34,7 +36,7 @@ func (f *clusterFlags) register(cmd *cobra.Command) {
 	cmd.MarkFlagsMutuallyExclusive("brokers", "embedded")
 	pre := cmd.PreRunE
 	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
-		f.set = fs.Changed("embedded")
+		f.set, f.listenSet = fs.Changed("embedded"), fs.Changed("listen")
 		if f.partitions < 1 {
 			return usageError{fmt.Errorf("--partitions %d: a topic has at least one", f.partitions)}
 		}
@@ -72,7 +74,7 @@ func (f *clusterFlags) open(c *console, from *spec.Kafka) (*cluster, error) {
 	dir := filepath.Clean(f.embedded)
 	cl.Kafka = spec.Kafka{ConsumerGroup: cl.ConsumerGroup, StartOffset: cl.StartOffset}
 	cl.embedded = dir
-	b, err := broker.Start(broker.Options{Dir: dir, Listen: f.listen, DefaultPartitions: f.partitions, Logger: c.logger()})
+	b, err := f.start(c, dir)
 	var inUse *broker.InUseError
 	switch {
 	case errors.As(err, &inUse) && inUse.Addr != "":
@@ -92,6 +94,21 @@ func (c *console) announce(cl *cluster, plan *experiments.Plan) {
 	}
 	_, outputs := planTopics(plan)
 	c.say("embedded broker in %s on %s; from another terminal: kcat -b %s -C -t %s", cl.embedded, cl.address(), cl.address(), outputs[0])
+}
+
+// start starts the embedded broker. When its default port is taken, as by
+// another run, it takes a free one: only an address that was asked for is worth
+// failing for.
+func (f *clusterFlags) start(c *console, dir string) (*broker.Broker, error) {
+	opts := broker.Options{Dir: dir, Listen: f.listen, DefaultPartitions: f.partitions, Logger: c.logger()}
+	b, err := broker.Start(opts)
+	if errors.Is(err, syscall.EADDRINUSE) && !f.listenSet {
+		opts.Listen = "127.0.0.1:0"
+		if b, err = broker.Start(opts); err == nil {
+			c.say("%s is taken, so the embedded broker listens on %s", f.listen, b.Addr())
+		}
+	}
+	return b, err
 }
 
 func (cl *cluster) close() error {
