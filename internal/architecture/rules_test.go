@@ -50,7 +50,7 @@ var clients = []client{
 	{"golang.org/x/term", []string{"cmd/mortise"}, "only the command talks to a terminal"},
 	{"github.com/prometheus/client_golang", []string{"experiments/telemetry"}, "stages count in plain fields and hooks; one package gives them metric names"},
 	{"github.com/klauspost/compress", []string{"joiner/segment", "joiner/recorded", "loadtest/traffic"}, "compression belongs to the one package of each part that knows the format: segment files, recorded input, generated files"},
-	{"github.com/zeebo/xxh3", []string{"joiner/...", "instances", "experiments"}, "checksums, key indexes and sampling; a hash that reaches data may never change, so its users are few"},
+	{"github.com/zeebo/xxh3", []string{"joiner/...", "instances", "experiments", "experiments/kafka"}, "checksums, key indexes and sampling; a hash that reaches data may never change, so its users are few"},
 	{"golang.org/x/sync", []string{"experiments/...", "cmd/mortise"}, "stages are pure and start no goroutines: only the shell needs to wait for some"},
 	{"github.com/cockroachdb/datadriven", nil, "the text form of tests"},
 	{"github.com/santhosh-tekuri/jsonschema/v6", nil, "it checks the published schema against the loader in tests; the loader itself needs none"},
