@@ -87,11 +87,12 @@ func (t *Transport) settle(s *session, err error) error {
 // commitTransaction commits offsets and what was produced, all or nothing.
 func (t *Transport) commitTransaction(ctx context.Context, s *session, offsets map[experiments.TopicPartition]experiments.CommittedOffset) error {
 	if !t.inTxn {
+		t.awaitMarkers(ctx) // with outputs, their being taken shows as much
 		if err := t.txn.Begin(); err != nil {
 			return fmt.Errorf("beginning a transaction: %w", err)
 		}
 	}
-	t.inTxn = false
+	t.inTxn, t.marking = false, true
 	if len(offsets) == 0 {
 		// Not by way of the session, which takes a commit without offsets for
 		// one to an old broker and waits half a second.
@@ -184,7 +185,7 @@ func (t *Transport) abort(ctx context.Context) error {
 		_ = t.out.takeErr() // it belongs to a commit that will not happen
 		return err
 	}
-	t.inTxn = false
+	t.inTxn, t.marking = false, t.marking || t.inTxn
 	// Outside a transaction too: the session forgets that it was revoked, which
 	// would otherwise make it abort the next commit.
 	_, err := t.txn.End(ctx, kgo.TryAbort)

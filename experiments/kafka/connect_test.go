@@ -145,7 +145,7 @@ func TestUnreachableBrokers(t *testing.T) {
 }
 
 func TestTopicErrors(t *testing.T) {
-	_, c := fake(t)
+	c := connect(t)
 	topics(t, c, 2, "feed.impressions", "more")
 	topics(t, c, 3, "wide")
 	o := workerOptions(c, "w")

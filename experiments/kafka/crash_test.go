@@ -14,6 +14,7 @@ import (
 
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/experiments/broker"
+	"github.com/mortise-dev/mortise/experiments/kafka/kafkatest"
 	"github.com/mortise-dev/mortise/experiments/spec"
 )
 
@@ -28,7 +29,7 @@ const crashRecords = 2000
 func TestMain(m *testing.M) {
 	dir := os.Getenv(childDir)
 	if dir == "" {
-		os.Exit(m.Run())
+		os.Exit(kafkatest.Run(m))
 	}
 	seed, err := strconv.ParseUint(os.Getenv(childSeed), 10, 64)
 	if err == nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/experiments/kafka/kafkatest"
 	"github.com/mortise-dev/mortise/experiments/spec"
 )
 
@@ -24,10 +26,22 @@ func testContext(t testing.TB) context.Context {
 	return ctx
 }
 
+// connect returns what a test is about to use: Apache Kafka under TestOnKafka,
+// elsewhere a cluster in memory.
+func connect(t testing.TB) Connection {
+	t.Helper()
+	if strings.HasPrefix(t.Name(), "TestOnKafka/") {
+		return emptied(t, kafkatest.Start(t))
+	}
+	_, c := fake(t)
+	return c
+}
+
 // fake starts a cluster of two brokers in memory.
 func fake(t testing.TB, opts ...kfake.Opt) (*kfake.Cluster, Connection) {
 	t.Helper()
-	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(2), kfake.GroupMinSessionTimeout(100 * time.Millisecond)}, opts...)...)
+	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(2), kfake.GroupMinSessionTimeout(100 * time.Millisecond),
+		kfake.DefaultNumPartitions(kafkatest.DefaultPartitions)}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,6 +194,7 @@ func publish(t testing.TB, c Connection, topic string, n int) []string {
 // tailed returns the values of topic's committed records, sorted.
 func tailed(t testing.TB, c Connection, topic string) []string {
 	t.Helper()
+	awaitAllMarkers(t, c)
 	var values []string
 	err := Tail(testContext(t), c, topic, true, func(m *Message) error {
 		values = append(values, string(m.Value))
@@ -190,6 +205,21 @@ func tailed(t testing.TB, c Connection, topic string) []string {
 	}
 	slices.Sort(values)
 	return values
+}
+
+// awaitAllMarkers waits until every transaction that was ended can be read.
+func awaitAllMarkers(t testing.TB, c Connection) {
+	t.Helper()
+	a, ctx := admin(t, c), testContext(t)
+	for {
+		ending, err := a.adm.ListTransactions(ctx, nil, []string{"PrepareCommit", "PrepareAbort"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(ending) == 0 {
+			return
+		}
+	}
 }
 
 func want[T comparable](t testing.TB, what string, got, want []T) {

@@ -10,10 +10,10 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/experiments/kafka/kafkatest"
 )
 
 func TestPartitionOfIsKafkas(t *testing.T) {
@@ -34,7 +34,7 @@ func TestPartitionOfIsKafkas(t *testing.T) {
 }
 
 func TestPublishedRecords(t *testing.T) {
-	_, c := fake(t)
+	c := connect(t)
 	topics(t, c, 3, "a", "b")
 	var told map[string]int64
 	p, err := OpenPublisher(testContext(t), PublisherOptions{Connection: c, Topics: []string{"a", "b"},
@@ -85,7 +85,7 @@ func TestPublishedRecords(t *testing.T) {
 }
 
 func TestPublishRefusesTooLargeAndGoesOn(t *testing.T) {
-	_, c := fake(t)
+	c := connect(t)
 	topics(t, c, 1, "a")
 	p, err := OpenPublisher(testContext(t), PublisherOptions{Connection: c, Topics: []string{"a"}})
 	if err != nil {
@@ -106,7 +106,7 @@ func TestPublishRefusesTooLargeAndGoesOn(t *testing.T) {
 }
 
 func TestPublisherNeedsItsTopics(t *testing.T) {
-	_, c := fake(t)
+	c := connect(t)
 	var missing *MissingTopicError
 	if _, err := OpenPublisher(testContext(t), PublisherOptions{Connection: c, Topics: []string{"a"}}); !errors.As(err, &missing) {
 		t.Errorf("got %v, want MissingTopicError", err)
@@ -116,8 +116,11 @@ func TestPublisherNeedsItsTopics(t *testing.T) {
 // TestSlabsAreUsedAgain sends more than fits into the buffer, with sizes that
 // force every way of getting room, and compares every byte.
 func TestSlabsAreUsedAgain(t *testing.T) {
-	_, c := fake(t, kfake.BrokerConfigs(map[string]string{"message.max.bytes": fmt.Sprint(8 << 20)}))
-	topics(t, c, 1, "a")
+	c := connect(t)
+	_, err := admin(t, c).EnsureTopics(t.Context(), []TopicSpec{{Name: "a", Partitions: 1, Configs: map[string]string{"max.message.bytes": fmt.Sprint(8 << 20)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	p, err := OpenPublisher(testContext(t), PublisherOptions{Connection: c, Topics: []string{"a"}, BufferBytes: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -169,7 +172,7 @@ func (m *countingMeter) Read(_ string, _ int32, records, _ int)  { m.read.Add(in
 func (m *countingMeter) Wrote(_ string, _ int32, records, _ int) { m.wrote.Add(int64(records)) }
 
 func TestMeterCounts(t *testing.T) {
-	_, c := fake(t)
+	c := connect(t)
 	topics(t, c, 2, "a")
 	m := new(countingMeter)
 	c.Meter = m
@@ -181,7 +184,7 @@ func TestMeterCounts(t *testing.T) {
 }
 
 func TestTailFollows(t *testing.T) {
-	_, c := fake(t)
+	c := connect(t)
 	topics(t, c, 2, "a")
 	publish(t, c, "a", 5)
 	stop := errors.New("enough")
@@ -201,13 +204,13 @@ func TestTailFollows(t *testing.T) {
 }
 
 func TestTailOfEmptyTopicEnds(t *testing.T) {
-	_, c := fake(t)
+	c := connect(t)
 	topics(t, c, 3, "a")
 	want(t, "an empty topic", tailed(t, c, "a"), nil)
 }
 
 func TestGroupStatus(t *testing.T) {
-	_, c := fake(t)
+	c := connect(t)
 	a := admin(t, c)
 	if got, err := a.Group(testContext(t), "g"); err != nil || got.State != "Dead" || len(got.Partitions) != 0 {
 		t.Errorf("a group that does not exist: got %+v, %v", got, err)
@@ -233,12 +236,12 @@ func TestGroupStatus(t *testing.T) {
 }
 
 func TestEnsureTopics(t *testing.T) {
-	_, c := fake(t, kfake.DefaultNumPartitions(5))
+	c := connect(t)
 	a := admin(t, c)
 	topics(t, c, 2, "there")
 	got, err := a.EnsureTopics(testContext(t), []TopicSpec{{Name: "there", Partitions: 9},
 		{Name: "new", Partitions: 3, Configs: map[string]string{"retention.ms": RetentionForever}}, {Name: "default", Partitions: -1}})
-	if want := map[string]int32{"there": 2, "new": 3, "default": 5}; err != nil || !maps.Equal(got, want) {
+	if want := map[string]int32{"there": 2, "new": 3, "default": kafkatest.DefaultPartitions}; err != nil || !maps.Equal(got, want) {
 		t.Errorf("got %v, %v, want %v", got, err, want)
 	}
 	if _, err := a.EnsureTopics(testContext(t), []TopicSpec{{Name: "ne_w", Partitions: 1}, {Name: "ne.w", Partitions: 1}}); err == nil || !strings.Contains(err.Error(), "ne.w") {

@@ -98,6 +98,7 @@ type Transport struct {
 	names  map[[16]byte]string // topic names by ID
 
 	inTxn    bool
+	marking  bool  // a transaction was ended, perhaps not yet in every partition
 	failures int   // commits that failed without a rebalance to blame, in a row
 	fatal    error // what ended this transport for good
 
@@ -212,11 +213,13 @@ func (t *Transport) Ends(ctx context.Context, parts []experiments.TopicPartition
 // SetPaused implements experiments.Transport.
 func (t *Transport) SetPaused(parts []experiments.TopicPartition) { t.in.setPaused(parts) }
 
-// Close implements experiments.Transport. What is not committed is aborted.
+// Close implements experiments.Transport. What is not committed is aborted; what
+// is committed can be read when it returns.
 func (t *Transport) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	err := t.abort(ctx)
+	t.awaitMarkers(ctx)
 	t.client.Close()
 	t.admin.Close()
 	return err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,7 +26,7 @@ import (
 func TestCommitJoinsOutputsAndOffsets(t *testing.T) {
 	for _, exactly := range []bool{true, false} {
 		t.Run(fmt.Sprintf("exactly once %t", exactly), func(t *testing.T) {
-			_, c := fake(t)
+			c := connect(t)
 			topics(t, c, 3, "in", "more", "out")
 			o := workerOptions(c, "w")
 			o.ExactlyOnce = exactly
@@ -62,7 +63,7 @@ func TestCommitJoinsOutputsAndOffsets(t *testing.T) {
 }
 
 func TestUncommittedOutputsAreAborted(t *testing.T) {
-	_, c := fake(t)
+	c := connect(t)
 	topics(t, c, 1, "in", "more", "out")
 	tr := open(t, workerOptions(c, "w"))
 	begin(t, tr)
@@ -79,7 +80,7 @@ func TestUncommittedOutputsAreAborted(t *testing.T) {
 }
 
 func TestTwoMembersShareCoPartitioned(t *testing.T) {
-	_, c := fake(t)
+	c := connect(t)
 	topics(t, c, 4, "in", "more", "out")
 	first := open(t, workerOptions(c, "first"))
 	if got := begin(t, first); len(got) != 8 {
@@ -124,7 +125,7 @@ func TestTwoMembersShareCoPartitioned(t *testing.T) {
 func TestStaleAssignmentCannotCommit(t *testing.T) {
 	for _, exactly := range []bool{true, false} {
 		t.Run(fmt.Sprintf("exactly once %t", exactly), func(t *testing.T) {
-			_, c := fake(t)
+			c := connect(t)
 			topics(t, c, 2, "in", "more", "out")
 			o := workerOptions(c, "w")
 			o.ExactlyOnce = exactly
@@ -150,7 +151,7 @@ func TestStaleAssignmentCannotCommit(t *testing.T) {
 }
 
 func TestZombieIsFenced(t *testing.T) {
-	_, c := fake(t)
+	c := connect(t)
 	topics(t, c, 1, "in", "more", "out")
 	zombie := open(t, workerOptions(c, "same"))
 	begin(t, zombie)
@@ -178,7 +179,7 @@ func TestZombieIsFenced(t *testing.T) {
 }
 
 func TestAssignmentAgainBeginsFromCommitted(t *testing.T) {
-	_, c := fake(t)
+	c := connect(t)
 	topics(t, c, 1, "in", "more", "out")
 	publish(t, c, "in", 10)
 	tr := open(t, workerOptions(c, "w"))
@@ -197,7 +198,7 @@ func TestAssignmentAgainBeginsFromCommitted(t *testing.T) {
 }
 
 func TestStartReportsEveryPartition(t *testing.T) {
-	_, c := fake(t)
+	c := connect(t)
 	topics(t, c, 2, "in", "more", "out")
 	tr := open(t, workerOptions(c, "w"))
 	begin(t, tr)
@@ -213,7 +214,7 @@ func TestStartReportsEveryPartition(t *testing.T) {
 }
 
 func TestReadsToTheEndPastControlRecords(t *testing.T) {
-	_, c := fake(t)
+	c := connect(t)
 	topics(t, c, 1, "in", "more", "out")
 	transactionally(t, c, "in", 0, kgo.TryCommit, "a", "b")
 	transactionally(t, c, "in", 0, kgo.TryAbort, "aborted")
@@ -278,7 +279,7 @@ func compactAway(t *testing.T, segment string, offset int64, n int32) {
 func TestPausedPartitionsAreKeptBack(t *testing.T) {
 	for _, hold := range []int{1, 1 << 20} { // stops fetching at once, or never
 		t.Run(fmt.Sprint("hold ", hold), func(t *testing.T) {
-			_, c := fake(t)
+			c := connect(t)
 			topics(t, c, 2, "in", "more", "out")
 			all := publish(t, c, "in", 500)
 			o := workerOptions(c, "w")
@@ -313,7 +314,7 @@ func TestPausedPartitionsAreKeptBack(t *testing.T) {
 }
 
 func TestTooLargeRecordLeavesTheTransaction(t *testing.T) {
-	_, c := fake(t)
+	c := connect(t)
 	topics(t, c, 1, "in", "more")
 	_, err := admin(t, c).EnsureTopics(t.Context(), []TopicSpec{{Name: "out", Partitions: 1, Configs: map[string]string{"max.message.bytes": "5000"}}})
 	if err != nil {
@@ -335,8 +336,57 @@ func TestTooLargeRecordLeavesTheTransaction(t *testing.T) {
 	want(t, "outputs", tailed(t, c, "out"), []string{"small"})
 }
 
+// TestLargeRecords takes records of 10 MB through every way of writing and
+// reading, on a topic that takes them.
+func TestLargeRecords(t *testing.T) {
+	c := connect(t)
+	topics(t, c, 1, "more")
+	large := map[string]string{"max.message.bytes": fmt.Sprint(11 << 20)}
+	_, err := admin(t, c).EnsureTopics(t.Context(), []TopicSpec{{Name: "in", Partitions: 1, Configs: large}, {Name: "out", Partitions: 1, Configs: large}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := OpenPublisher(testContext(t), PublisherOptions{Connection: c, Topics: []string{"in"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	rng := rand.NewChaCha8([32]byte{}) // what does not compress
+	var sent []string
+	for i := range 3 {
+		value := make([]byte, 10<<20)
+		_, _ = rng.Read(value) // never fails
+		sent = append(sent, string(value))
+		if err := p.Publish("in", nil, value, int64(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Flush(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	tr := open(t, workerOptions(c, "w"))
+	begin(t, tr)
+	seen := map[experiments.TopicPartition]*position{}
+	read(t, tr, seen, reached(seen, map[experiments.TopicPartition]int64{tp("in", 0): 3}))
+	if !slices.Equal(seen[tp("in", 0)].values, sent) {
+		t.Error("what was read is not what was published")
+	}
+	for _, v := range seen[tp("in", 0)].values {
+		if err := tr.Produce(&experiments.Output{Topic: "out", Value: []byte(v)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tr.Commit(testContext(t), at(3, 0)); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(sent)
+	if !slices.Equal(tailed(t, c, "out"), sent) {
+		t.Error("what was committed is not what was read")
+	}
+}
+
 func TestBrokerRefusesSize(t *testing.T) {
-	_, c := fake(t)
+	c := connect(t)
 	topics(t, c, 1, "in", "more", "out")
 	tr := open(t, workerOptions(c, "w"))
 	begin(t, tr)
@@ -357,7 +407,7 @@ func TestBrokerRefusesSize(t *testing.T) {
 }
 
 func TestOffsetGoneIsAnError(t *testing.T) {
-	_, c := fake(t)
+	c := connect(t)
 	topics(t, c, 1, "in", "more", "out")
 	publish(t, c, "in", 3)
 	tr := open(t, workerOptions(c, "w"))
@@ -381,11 +431,17 @@ func TestOffsetGoneIsAnError(t *testing.T) {
 }
 
 func TestStaticMemberKeepsItsPartitions(t *testing.T) {
-	_, c := fake(t, kfake.NumBrokers(1))
+	c := connect(t)
 	topics(t, c, 2, "in", "more", "out")
 	o := workerOptions(c, "w")
 	o.InstanceID = "one"
 	o.SessionTimeout = 10 * time.Second
+	a := admin(t, c)
+	t.Cleanup(func() { // or the group would wait for it that long
+		if _, err := a.adm.LeaveGroup(context.Background(), kadm.LeaveGroup(o.Group).InstanceIDs(o.InstanceID)); err != nil {
+			t.Error(err)
+		}
+	})
 	tr := open(t, o)
 	begin(t, tr)
 	generation := tr.latest().generation
@@ -402,7 +458,7 @@ func TestStaticMemberKeepsItsPartitions(t *testing.T) {
 }
 
 func TestAssignmentWaitsUntilThereIsSomething(t *testing.T) {
-	_, c := fake(t)
+	c := connect(t)
 	topics(t, c, 1, "in", "more", "out")
 	first, second := open(t, workerOptions(c, "first")), open(t, workerOptions(c, "second"))
 	ctx, cancel := context.WithCancel(testContext(t))

@@ -1,0 +1,74 @@
+package kafkatest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"slices"
+	"time"
+)
+
+// makeCertificates writes a CA, the broker's key and certificate in one file,
+// as Kafka reads them, and a client's in two.
+func (s *Server) makeCertificates() error {
+	s.CAFile, s.CertFile, s.KeyFile = s.path("ca.pem"), s.path("client.pem"), s.path("client-key.pem")
+	ca := template("kafkatest CA")
+	ca.IsCA, ca.BasicConstraintsValid, ca.KeyUsage = true, true, x509.KeyUsageCertSign
+	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	caPEM, err := sign(ca, ca, caKey, caKey)
+	if err != nil {
+		return err
+	}
+	brokerCert, brokerKey, err := issue("broker", ca, caKey)
+	if err != nil {
+		return err
+	}
+	clientCert, clientKey, err := issue("client", ca, caKey)
+	if err != nil {
+		return err
+	}
+	for path, content := range map[string][]byte{s.CAFile: caPEM, s.path("broker.pem"): slices.Concat(brokerKey, brokerCert, caPEM),
+		s.CertFile: clientCert, s.KeyFile: clientKey} {
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func template(name string) *x509.Certificate {
+	return &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+}
+
+// issue makes a key and a certificate that ca signed, both PEM.
+func issue(name string, ca *x509.Certificate, caKey *ecdsa.PrivateKey) (cert, key []byte, err error) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return nil, nil, err
+	}
+	cert, err = sign(template(name), ca, private, caKey)
+	return cert, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), err
+}
+
+func sign(cert, ca *x509.Certificate, key, caKey *ecdsa.PrivateKey) ([]byte, error) {
+	der, err := x509.CreateCertificate(rand.Reader, cert, ca, key.Public(), caKey)
+	if err != nil {
+		return nil, fmt.Errorf("signing the certificate of %s: %w", cert.Subject.CommonName, err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
+}
