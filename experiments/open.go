@@ -100,7 +100,7 @@ func (w *Worker) committedAt(partition int32, committed map[TopicPartition]Commi
 		return nil, fmt.Errorf("consumer group %s, %s[%d]: %w: another program uses this group, or it was reset by hand; choose another with --group", w.name, tp.Topic, partition, err)
 	}
 	if at.Plan != w.pipeline.Fingerprint() || len(at.Offsets) != len(w.pipeline.Sources) || len(at.Ledgers) != len(w.pipeline.Experiments) {
-		return nil, fmt.Errorf("consumer group %s has been running another definition of %s (sources, key, windows or filters differ): go back to it, or start anew with --group NAME",
+		return nil, fmt.Errorf("consumer group %s has been running another definition of %s (sources, key, windows or filters differ): go back to it, or start anew with --group NAME and another output topic, for all rows come again",
 			w.name, w.pipeline.Name())
 	}
 	return at, nil

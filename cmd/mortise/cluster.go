@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -25,23 +26,33 @@ type clusterFlags struct {
 	partitions int
 	set        bool // --embedded was given
 	listenSet  bool // --listen was given
+	readOnly   bool // the verb makes nothing, neither a broker's directory nor topics
 }
 
+// register adds the flags of a verb that makes topics; registerReader those of
+// one that looks only.
 func (f *clusterFlags) register(cmd *cobra.Command) {
+	f.add(cmd, "127.0.0.1:9092", "loopback address on which the embedded broker serves ordinary Kafka clients; port 0 takes a free one")
+	cmd.Flags().IntVar(&f.partitions, "partitions", 4, "partitions of the topics that are made")
+}
+
+func (f *clusterFlags) registerReader(cmd *cobra.Command) {
+	f.readOnly, f.partitions = true, 1
+	f.add(cmd, "127.0.0.1:0", "where the embedded broker listens meanwhile, when no run serves it")
+}
+
+func (f *clusterFlags) add(cmd *cobra.Command, listen, listenUsage string) {
 	fs := cmd.Flags()
 	fs.StringSliceVar(&f.brokers, "brokers", nil, "Kafka seed brokers, host:port; may be repeated")
 	fs.StringVar(&f.embedded, "embedded", defaultEmbedded, "directory of the embedded broker, which is used when there are no --brokers")
-	fs.StringVar(&f.listen, "listen", "127.0.0.1:9092", "loopback address on which the embedded broker serves ordinary Kafka clients; port 0 takes a free one")
-	fs.IntVar(&f.partitions, "partitions", 4, "partitions of the topics that are made")
-	cmd.MarkFlagsMutuallyExclusive("brokers", "embedded")
-	pre := cmd.PreRunE
-	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+	fs.StringVar(&f.listen, "listen", listen, listenUsage)
+	cmd.PreRunE = func(*cobra.Command, []string) error {
 		f.set, f.listenSet = fs.Changed("embedded"), fs.Changed("listen")
-		if f.partitions < 1 {
+		switch {
+		case f.set && len(f.brokers) > 0:
+			return usageError{errors.New("--brokers and --embedded: choose one of them")}
+		case f.partitions < 1:
 			return usageError{fmt.Errorf("--partitions %d: a topic has at least one", f.partitions)}
-		}
-		if pre != nil {
-			return pre(cmd, args)
 		}
 		return nil
 	}
@@ -72,10 +83,20 @@ func (f *clusterFlags) open(c *console, from *spec.Kafka) (*cluster, error) {
 		return cl, nil
 	}
 	dir := filepath.Clean(f.embedded)
+	if f.readOnly {
+		if err := mustHold(dir); err != nil {
+			return nil, err
+		}
+	}
 	cl.Kafka = spec.Kafka{ConsumerGroup: cl.ConsumerGroup, StartOffset: cl.StartOffset}
 	cl.embedded = dir
 	b, err := f.start(c, dir)
 	var inUse *broker.InUseError
+	// An owner without an address is starting, or reads the log for itself.
+	for wait := ownerPatience; errors.As(err, &inUse) && inUse.Addr == "" && wait > 0; wait -= ownerPatience / 50 {
+		time.Sleep(ownerPatience / 50)
+		b, err = f.start(c, dir)
+	}
 	switch {
 	case errors.As(err, &inUse) && inUse.Addr != "":
 		cl.SeedBrokers = []string{inUse.Addr}
@@ -87,20 +108,14 @@ func (f *clusterFlags) open(c *console, from *spec.Kafka) (*cluster, error) {
 	return cl, nil
 }
 
-// announce tells how a client of the user's own reaches the embedded broker.
-func (c *console) announce(cl *cluster, plan *experiments.Plan) {
-	if cl.embedded == "" || !isTerminal(c.err) {
-		return
-	}
-	_, outputs := planTopics(plan)
-	c.say("embedded broker in %s on %s; from another terminal: kcat -b %s -C -t %s", cl.embedded, cl.address(), cl.address(), outputs[0])
-}
+// ownerPatience is how long an embedded broker's directory is waited for.
+const ownerPatience = 5 * time.Second
 
 // start starts the embedded broker. When its default port is taken, as by
 // another run, it takes a free one: only an address that was asked for is worth
 // failing for.
 func (f *clusterFlags) start(c *console, dir string) (*broker.Broker, error) {
-	opts := broker.Options{Dir: dir, Listen: f.listen, DefaultPartitions: f.partitions, Logger: c.logger()}
+	opts := broker.Options{Dir: dir, Listen: f.listen, DefaultPartitions: f.partitions, Logger: c.logger(), Private: f.readOnly}
 	b, err := broker.Start(opts)
 	if errors.Is(err, syscall.EADDRINUSE) && !f.listenSet {
 		opts.Listen = "127.0.0.1:0"
@@ -109,6 +124,22 @@ func (f *clusterFlags) start(c *console, dir string) (*broker.Broker, error) {
 		}
 	}
 	return b, err
+}
+
+// mustHold makes sure that there is a broker's log in dir: a verb that looks only
+// does not begin one.
+func mustHold(dir string) error {
+	_, err := os.Stat(filepath.Join(dir, "log"))
+	if err == nil {
+		return nil
+	}
+	if _, running := broker.Attach(dir); running {
+		return nil // and about to make its log
+	}
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return fmt.Errorf("there is no embedded broker in %s: name the directory of a run with --embedded, or brokers with --brokers", dir)
+	}
+	return fmt.Errorf("looking for the embedded broker in %s: %w", dir, err)
 }
 
 func (cl *cluster) close() error {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 
 	"golang.org/x/term"
 )
@@ -18,6 +19,17 @@ type console struct {
 
 	quiet, verbose   bool
 	color, logFormat string
+}
+
+// checkFlags finds values that the flags of every verb do not take.
+func (c *console) checkFlags() error {
+	if !slices.Contains([]string{"auto", "always", "never"}, c.color) {
+		return usageError{fmt.Errorf("--color %q: choose auto, always or never", c.color)}
+	}
+	if !slices.Contains([]string{"text", "json"}, c.logFormat) {
+		return usageError{fmt.Errorf("--log-format %q: choose text or json", c.logFormat)}
+	}
+	return nil
 }
 
 // isTerminal reports whether w is one.

@@ -46,6 +46,42 @@ type recording struct {
 	topics []string // per stream
 	files  [][]string
 	lines  atomic.Int64
+
+	journal *published                   // of the embedded broker; nil for real ones
+	resume  map[string][]kafka.Published // by topic, what is there already
+}
+
+// ends returns what the workers wait for before they take an input's silence,
+// or its end, for what it is: published, which is closed when all is there. A
+// pipe is as live as a topic: unless its end is waited for, its silence counts.
+func (rec *recording) ends(published <-chan struct{}, untilEnd bool) <-chan struct{} {
+	live := rec != nil && slices.ContainsFunc(rec.files, func(paths []string) bool { return slices.Contains(paths, recorded.Stdin) })
+	if live && !untilEnd {
+		return nil
+	}
+	return published
+}
+
+// publishAll publishes the recording, if there is one, and closes published when
+// all is there. Being stopped is no error: the next run goes on.
+func (rec *recording) publishAll(ctx context.Context, cl *cluster, published chan<- struct{}) error {
+	if rec == nil {
+		close(published)
+		return nil
+	}
+	defer rec.merged.Close()
+	_, err := rec.publish(ctx, cl.Connection, recorded.Max)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil
+	case err != nil:
+		return fmt.Errorf("publishing the inputs: %w", err)
+	}
+	if err := rec.finish(); err != nil {
+		return err
+	}
+	close(published)
+	return nil
 }
 
 // openInputs finds each input's source among the experiments and opens its files.
@@ -114,7 +150,7 @@ func sourceNames(plan *experiments.Plan) (names []string) {
 // publish writes the recording to its topics, merged by event time, at speed.
 // A truncated file fails it after what could be read was published.
 func (rec *recording) publish(ctx context.Context, conn kafka.Connection, speed recorded.Speed) (counts map[string]int64, err error) {
-	pub, err := kafka.OpenPublisher(ctx, kafka.PublisherOptions{Connection: conn, Topics: rec.topics})
+	pub, err := kafka.OpenPublisher(ctx, kafka.PublisherOptions{Connection: conn, Topics: rec.topics, Resume: rec.resume})
 	if err != nil {
 		return nil, err
 	}
@@ -144,6 +180,12 @@ func (rec *recording) publish(ctx context.Context, conn kafka.Connection, speed 
 	}
 	if err := pub.Flush(context.WithoutCancel(ctx)); failed == nil {
 		failed = err
+	}
+	if failed == nil {
+		failed = pub.Resumed()
+	}
+	if errors.Is(failed, kafka.ErrPublishedOther) {
+		failed = fmt.Errorf("%w; start anew with another --embedded directory, or publish everything again with --republish", failed)
 	}
 	return pub.Counts(), failed
 }

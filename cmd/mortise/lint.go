@@ -35,7 +35,7 @@ func (c *console) lint(f *loadFlags, args []string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	report := lintReport{Files: len(args), Errors: countErrors(found), Warnings: len(found) - countErrors(found), Diagnostics: found}
+	report := lintReport{Files: f.files, Errors: countErrors(found), Warnings: len(found) - countErrors(found), Diagnostics: found}
 	if asJSON {
 		if report.Diagnostics == nil {
 			report.Diagnostics = spec.Diagnostics{}
@@ -47,7 +47,7 @@ func (c *console) lint(f *loadFlags, args []string, asJSON bool) error {
 		for i := range found {
 			fmt.Fprint(c.out, found[i].String())
 		}
-		c.say("%d files, %d errors, %d warnings", report.Files, report.Errors, report.Warnings)
+		c.say("%s, %s, %s", count(report.Files, "file"), count(report.Errors, "error"), count(report.Warnings, "warning"))
 	}
 	if report.Errors > 0 {
 		return lintError{report.Errors}

@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +18,7 @@ import (
 type loadFlags struct {
 	set           []string
 	noEnvironment bool
+	files         int // how many were read
 }
 
 func (f *loadFlags) register(cmd *cobra.Command) {
@@ -49,6 +52,7 @@ func (f *loadFlags) load(args []string) (*experiments.Plan, spec.Diagnostics, er
 	if err != nil {
 		return nil, nil, err
 	}
+	f.files = len(files)
 	var all []*spec.Experiment
 	var found spec.Diagnostics
 	for _, name := range files {
@@ -58,11 +62,37 @@ func (f *loadFlags) load(args []string) (*experiments.Plan, spec.Diagnostics, er
 			all = append(all, e)
 		}
 	}
-	if found.HasErrors() {
+	if found = append(found, clashes(all)...); found.HasErrors() {
 		return nil, found, nil
 	}
 	plan, err := experiments.NewPlan(all)
-	return plan, found, err
+	if err != nil {
+		return nil, append(found, finding(all[0], spec.Conflict, strings.TrimPrefix(err.Error(), all[0].Path+": "), "")), nil
+	}
+	return plan, found, nil
+}
+
+// clashes finds what keeps files that are each sound from running together.
+func clashes(all []*spec.Experiment) (found spec.Diagnostics) {
+	for i, e := range all {
+		for _, other := range all[:i] {
+			if e.Name == other.Name {
+				found = append(found, finding(e, spec.NameClash, fmt.Sprintf("the experiment `%s` is already defined by %s", e.Name, other.Path),
+					"give one of them another name: names are unique in a run"))
+				break
+			}
+		}
+		if first := all[0]; !reflect.DeepEqual(e.Kafka, first.Kafka) {
+			found = append(found, finding(e, spec.Conflict, fmt.Sprintf("the `kafka` settings are not those of %s", first.Path),
+				"experiments that run together share one connection: make the settings alike, or run the files apart"))
+		}
+	}
+	return found
+}
+
+// finding is an error about a file as a whole.
+func finding(e *spec.Experiment, code spec.Code, message, help string) spec.Diagnostic {
+	return spec.Diagnostic{Path: e.Path, Line: 1, Col: 1, Len: 1, Severity: spec.SeverityError, Code: code, Message: message, Help: help}
 }
 
 // mustLoad loads for a verb that goes on to use the plan: findings go to
@@ -76,6 +106,14 @@ func (c *console) mustLoad(f *loadFlags, args []string) (*experiments.Plan, erro
 		return nil, lintError{countErrors(found)}
 	}
 	return plan, err
+}
+
+// count writes a number of things: 1 error, 2 errors.
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func countErrors(found spec.Diagnostics) (n int) {

@@ -11,6 +11,9 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/mortise-dev/mortise/experiments/spec"
 )
 
 // Exit codes, as documented.
@@ -27,11 +30,11 @@ type usageError struct{ error }
 // lintError says that experiment files have errors, which have been printed.
 type lintError struct{ count int }
 
-func (e lintError) Error() string { return fmt.Sprintf("%d errors found", e.count) }
+func (e lintError) Error() string { return count(e.count, "error") + " found" }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	os.Exit(run(ctx, os.Args[1:], &console{out: os.Stdout, err: os.Stderr, in: os.Stdin}))
 }
 
@@ -63,6 +66,8 @@ func newRoot(c *console) *cobra.Command {
 out, then emits one labelled training instance: never early, never twice, never lost.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+
+		SuggestionsMinimumDistance: 2,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return unknownVerb(cmd, args[0])
@@ -74,8 +79,9 @@ out, then emits one labelled training instance: never early, never twice, never 
 	root.SetOut(c.out)
 	root.SetErr(c.err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+		return usageError{fmt.Errorf("%w%s; see %s --help", err, nearFlag(cmd, err), cmd.CommandPath())}
 	})
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return c.checkFlags() }
 	f := root.PersistentFlags()
 	f.BoolVarP(&c.quiet, "quiet", "q", false, "print results and errors only")
 	f.BoolVarP(&c.verbose, "verbose", "v", false, "log what happens inside")
@@ -83,7 +89,30 @@ out, then emits one labelled training instance: never early, never twice, never 
 	f.StringVar(&c.logFormat, "log-format", "text", "of the log on stderr: text or json")
 	root.AddCommand(newRun(c), newLint(c), newSchema(c), newReplay(c), newTail(c), newExplain(c), newDebug(c),
 		newGenerate(c), newStatus(c), newVersion(c))
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, verb := range root.Commands() {
+		switch verb.Name() {
+		case "help": // of cobra's, it shows all of the help for a verb that is not there
+			verb.Short, verb.Long = "Show the help of a verb", ""
+			verb.Run, verb.RunE = nil, showHelp
+		case "completion":
+			verb.Short, verb.Args, verb.RunE = "Print the completion script of a shell", noShell, func(*cobra.Command, []string) error { return nil }
+		}
+	}
 	return root
+}
+
+func showHelp(cmd *cobra.Command, args []string) error {
+	found, rest, err := cmd.Root().Find(args)
+	if err != nil || found == cmd.Root() && len(rest) > 0 {
+		return unknownVerb(cmd.Root(), args[0])
+	}
+	return found.Help()
+}
+
+func noShell(cmd *cobra.Command, _ []string) error {
+	return usageError{errors.New("completion needs a shell: bash, zsh, fish or powershell; see mortise completion --help")}
 }
 
 func unknownVerb(cmd *cobra.Command, verb string) error {
@@ -92,6 +121,20 @@ func unknownVerb(cmd *cobra.Command, verb string) error {
 		text += fmt.Sprintf("; did you mean %q?", near[0])
 	}
 	return usageError{fmt.Errorf("%s; see mortise --help", text)}
+}
+
+// nearFlag suggests a flag for one that is unknown; empty when none is near.
+func nearFlag(cmd *cobra.Command, err error) string {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return ""
+	}
+	var known []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	if near := spec.Nearest(unknown.GetSpecifiedName(), known); near != "" {
+		return fmt.Sprintf("; did you mean --%s?", near)
+	}
+	return ""
 }
 
 // atLeast and exactly check the number of arguments, as usage errors.

@@ -13,7 +13,6 @@ import (
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/experiments/kafka"
 	"github.com/mortise-dev/mortise/experiments/telemetry"
-	"github.com/mortise-dev/mortise/joiner/recorded"
 )
 
 // pipeline is the way of the data, in the order in which it flows:
@@ -38,6 +37,9 @@ func (c *console) pipeline(ctx context.Context, f *runFlags, args []string) (sum
 	if err := brokers.prepare(ctx, plan, f.cluster.partitions, rec != nil); err != nil {
 		return nil, err
 	}
+	if rec, err = rec.unpublished(ctx, brokers, f.republish); err != nil {
+		return nil, err
+	}
 	states, err := openStates(c, f.stateDir(brokers))
 	if err != nil {
 		return nil, err
@@ -46,51 +48,31 @@ func (c *console) pipeline(ctx context.Context, f *runFlags, args []string) (sum
 	letters := newLetterFiles(plan)
 	defer func() { err = errors.Join(err, letters.close()) }()
 
-	g, ctx := errgroup.WithContext(ctx)
-	published := c.publish(ctx, g, rec, brokers)                              // recorded files → topics
-	crew, err := c.workers(ctx, f, plan, brokers, states, letters, published) // topics → instances
+	published := make(chan struct{})
+	crew, err := c.workers(ctx, f, plan, brokers, states, letters, rec.ends(published, f.untilEnd))
 	if err != nil {
-		return nil, errors.Join(err, g.Wait())
+		return nil, err
 	}
 	defer crew.close()
 	server, err := serve(f.http, crew)
 	if err != nil {
-		return nil, errors.Join(err, g.Wait())
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, server.close()) }()
-	c.announce(brokers, plan)
+	c.announce(brokers, server, plan)
 	stop := c.watch(crew, rec)
+	g, running := errgroup.WithContext(ctx)
+	g.Go(func() error { return rec.publishAll(running, brokers, published) }) // recorded files → topics
 	for _, w := range crew.workers {
-		g.Go(func() error { return w.Run(ctx) })
+		g.Go(func() error { return w.Run(running) }) // topics → instances
 	}
 	err = g.Wait()
 	stop()
 	if err != nil {
 		return nil, err
 	}
-	return c.summarize(context.WithoutCancel(ctx), f, crew, brokers)
-}
-
-// publish starts publishing the inputs and returns a channel that is closed when
-// all are there.
-func (c *console) publish(ctx context.Context, g *errgroup.Group, rec *recording, cl *cluster) <-chan struct{} {
-	done := make(chan struct{})
-	if rec == nil {
-		close(done)
-		return done
-	}
-	g.Go(func() error {
-		defer rec.merged.Close()
-		if _, err := rec.publish(ctx, cl.Connection, recorded.Max); err != nil {
-			return fmt.Errorf("publishing the inputs: %w", err)
-		}
-		if err := rec.remember(cl); err != nil {
-			return err
-		}
-		close(done)
-		return nil
-	})
-	return done
+	complete := f.untilEnd && ctx.Err() == nil
+	return c.summarize(context.WithoutCancel(ctx), f, crew, brokers, complete)
 }
 
 // crew is the workers of a run, one a pipeline.
@@ -194,6 +176,19 @@ func serve(addr string, cr *crew) (*endpoint, error) {
 	return &endpoint{s}, nil
 }
 
+// announce tells where the run can be reached: its HTTP server, and on a
+// terminal how a client of the user's own reads along.
+func (c *console) announce(cl *cluster, e *endpoint, plan *experiments.Plan) {
+	if e.server != nil {
+		c.say("metrics and status on http://%s", e.server.Addr())
+	}
+	if cl.embedded == "" || !isTerminal(c.err) {
+		return
+	}
+	_, outputs := planTopics(plan)
+	c.say("embedded broker in %s on %s; from another terminal: kcat -b %s -C -t %s", cl.embedded, cl.address(), cl.address(), outputs[0])
+}
+
 func (e *endpoint) close() error {
 	if e.server == nil {
 		return nil
@@ -244,21 +239,4 @@ func (l *letterFiles) close() (err error) {
 		err = errors.Join(err, f.Close())
 	}
 	return err
-}
-
-// remember notes, for the embedded broker, that the inputs have been published.
-func (rec *recording) remember(cl *cluster) error {
-	if cl.embedded == "" {
-		return nil
-	}
-	p, err := openPublished(cl.embedded)
-	if err != nil {
-		return err
-	}
-	for i, topic := range rec.topics {
-		if err := p.add(topic, rec.files[i]); err != nil {
-			return err
-		}
-	}
-	return nil
 }

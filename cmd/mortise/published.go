@@ -1,24 +1,38 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/experiments/kafka"
 )
 
 // published remembers, beside the embedded broker's log, which files have been
-// published to which topic, so that running the same command again does not
-// publish them again.
+// published to which topic, so that running the same command again publishes
+// none of them twice: those that are done not at all, those that a kill cut
+// short from where it cut them.
 type published struct {
-	path  string
+	path    string
+	Streams []publishedStream `json:"streams"`
+}
+
+// publishedStream is the files of one topic in one run.
+type publishedStream struct {
+	Topic string          `json:"topic"`
 	Files []publishedFile `json:"files"`
+	From  []int64         `json:"from"` // each partition's end before
+	Done  bool            `json:"done"`
 }
 
 type publishedFile struct {
-	Topic     string    `json:"topic"`
 	Path      string    `json:"path"`
 	SizeBytes int64     `json:"size_bytes"`
 	Modified  time.Time `json:"modified"`
@@ -39,45 +53,7 @@ func openPublished(dir string) (*published, error) {
 	return p, nil
 }
 
-// describe says which state of a file would be published; false for one that
-// has none, such as the standard input.
-func describe(topic, path string) (publishedFile, bool) {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return publishedFile{}, false
-	}
-	info, err := os.Stat(abs)
-	if err != nil || !info.Mode().IsRegular() {
-		return publishedFile{}, false
-	}
-	return publishedFile{topic, abs, info.Size(), info.ModTime().UTC().Round(0)}, true
-}
-
-// has reports whether all files of a stream have been published as they are now.
-func (p *published) has(topic string, paths []string) bool {
-	for _, path := range paths {
-		f, ok := describe(topic, path)
-		if !ok {
-			return false
-		}
-		known := false
-		for _, g := range p.Files {
-			known = known || g.Topic == f.Topic && g.Path == f.Path && g.SizeBytes == f.SizeBytes && g.Modified.Equal(f.Modified)
-		}
-		if !known {
-			return false
-		}
-	}
-	return len(paths) > 0
-}
-
-// add notes a stream's files as published.
-func (p *published) add(topic string, paths []string) error {
-	for _, path := range paths {
-		if f, ok := describe(topic, path); ok {
-			p.Files = append(p.Files, f)
-		}
-	}
+func (p *published) save() error {
 	text, err := json.MarshalIndent(p, "", "  ")
 	if err != nil {
 		return err
@@ -87,4 +63,162 @@ func (p *published) add(topic string, paths []string) error {
 		return fmt.Errorf("noting what was published: %w", err)
 	}
 	return os.Rename(aside, p.path)
+}
+
+// identify says which state of the files would be published; nil when one has
+// none, such as the standard input.
+func identify(paths []string) []publishedFile {
+	var files []publishedFile
+	for _, path := range paths {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return nil
+		}
+		info, err := os.Stat(abs)
+		if err != nil || !info.Mode().IsRegular() {
+			return nil
+		}
+		files = append(files, publishedFile{abs, info.Size(), info.ModTime().UTC().Round(0)})
+	}
+	return files
+}
+
+// done reports whether all files have been published to the topic as they are now.
+func (p *published) done(topic string, files []publishedFile) bool {
+	for _, f := range files {
+		known := false
+		for i := range p.Streams {
+			s := &p.Streams[i]
+			known = known || s.Done && s.Topic == topic && slices.Contains(s.Files, f)
+		}
+		if !known {
+			return false
+		}
+	}
+	return len(files) > 0
+}
+
+// begun returns what was begun to be published to the topic and not ended; nil
+// when nothing was.
+func (p *published) begun(topic string) *publishedStream {
+	for i := range p.Streams {
+		if s := &p.Streams[i]; s.Topic == topic && !s.Done {
+			return s
+		}
+	}
+	return nil
+}
+
+// forget drops all that is known of the topics.
+func (p *published) forget(topics []string) {
+	p.Streams = slices.DeleteFunc(p.Streams, func(s publishedStream) bool { return slices.Contains(topics, s.Topic) })
+}
+
+// unpublished returns the recording if anything of it is left to be published,
+// else nil, with its files closed.
+func (rec *recording) unpublished(ctx context.Context, cl *cluster, again bool) (*recording, error) {
+	if rec == nil {
+		return nil, nil
+	}
+	left, err := rec.settle(ctx, cl, again)
+	if err != nil || !left {
+		return nil, errors.Join(err, rec.merged.Close())
+	}
+	return rec, nil
+}
+
+// settle finds out what of the recording the embedded broker has already, and
+// reports whether anything is left to be published. A real broker is not asked:
+// what is in its topics came from others too.
+func (rec *recording) settle(ctx context.Context, cl *cluster, again bool) (left bool, err error) {
+	if cl.embedded == "" {
+		return true, nil
+	}
+	p, err := openPublished(cl.embedded)
+	if err != nil {
+		return false, err
+	}
+	if again {
+		p.forget(rec.topics)
+	}
+	rec.journal = p
+	done := 0
+	for i, topic := range rec.topics {
+		files := identify(rec.files[i])
+		begun := p.begun(topic)
+		switch {
+		case begun != nil && !slices.Equal(begun.Files, files):
+			return false, fmt.Errorf("an earlier run was ended while it published other files, or these as they were then, to %s: publish those to the end first, "+
+				"start anew with another --embedded directory, or publish everything again with --republish", topic)
+		case begun != nil:
+			if err := rec.resumeFrom(ctx, cl, topic, begun.From); err != nil {
+				return false, err
+			}
+		case p.done(topic, files):
+			done++
+		case files != nil:
+			p.Streams = append(p.Streams, publishedStream{Topic: topic, Files: files})
+		}
+	}
+	if done == len(rec.topics) {
+		return false, nil
+	}
+	if done > 0 {
+		return false, fmt.Errorf("some of the inputs have been published to %s before and some not: publishing the rest now would bring it late; "+
+			"start anew with another --embedded directory, or publish everything again with --republish", cl.embedded)
+	}
+	return true, rec.begin(ctx, cl)
+}
+
+// resumeFrom reads what a run that was cut short has published to topic.
+func (rec *recording) resumeFrom(ctx context.Context, cl *cluster, topic string, from []int64) error {
+	there, err := kafka.ReadPublished(ctx, cl.Connection, topic, from)
+	if err != nil {
+		return err
+	}
+	if rec.resume == nil {
+		rec.resume = map[string][]kafka.Published{}
+	}
+	rec.resume[topic] = there
+	return nil
+}
+
+// begin notes where the topics end before anything is published.
+func (rec *recording) begin(ctx context.Context, cl *cluster) error {
+	admin, err := kafka.OpenAdmin(ctx, cl.Connection)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	ends, err := admin.Ends(ctx, rec.topics...)
+	if err != nil {
+		return fmt.Errorf("asking where %s end: %w", strings.Join(rec.topics, ", "), err)
+	}
+	for i := range rec.journal.Streams {
+		s := &rec.journal.Streams[i]
+		if s.Done || s.From != nil {
+			continue
+		}
+		for p := int32(0); ; p++ {
+			end, ok := ends[experiments.TopicPartition{Topic: s.Topic, Partition: p}]
+			if !ok {
+				break
+			}
+			s.From = append(s.From, end)
+		}
+	}
+	return rec.journal.save()
+}
+
+// finish notes that all is published.
+func (rec *recording) finish() error {
+	if rec.journal == nil {
+		return nil
+	}
+	for i := range rec.journal.Streams {
+		if s := &rec.journal.Streams[i]; slices.Contains(rec.topics, s.Topic) {
+			s.Done = true
+		}
+	}
+	return rec.journal.save()
 }

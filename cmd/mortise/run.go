@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -69,31 +67,11 @@ func (c *console) run(ctx context.Context, f *runFlags, args []string) error {
 	return nil
 }
 
-// openInputs opens --input; nil when there is nothing to publish.
+// openInputs opens --input; nil when there is none.
 func (f *runFlags) openInputs(plan *experiments.Plan) (*recording, error) {
 	inputs, err := parseInputs(f.inputs)
 	if err != nil || len(inputs) == 0 {
 		return nil, err
 	}
-	rec, err := openInputs(plan, inputs)
-	if err != nil || f.republish || len(f.cluster.brokers) > 0 {
-		return rec, err
-	}
-	before, err := openPublished(filepath.Clean(f.cluster.embedded))
-	if err != nil {
-		return nil, err
-	}
-	again := 0
-	for i, topic := range rec.topics {
-		if before.has(topic, rec.files[i]) {
-			again++
-		}
-	}
-	switch again {
-	case 0:
-		return rec, nil
-	case len(rec.topics):
-		return nil, rec.merged.Close()
-	}
-	return nil, fmt.Errorf("some of the inputs have been published to %s before and some not: publishing the rest now would bring it late; start anew with another --embedded directory, or publish everything again with --republish", f.cluster.embedded)
+	return openInputs(plan, inputs)
 }

@@ -28,7 +28,7 @@ func openStates(c *console, dir string) (*diskStates, error) {
 		db, err = disk.OpenDB(dir, disk.Options{})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("opening the state directory: %w", err)
+		return nil, fmt.Errorf("%w; choose another with --state", err)
 	}
 	return &diskStates{db}, nil
 }

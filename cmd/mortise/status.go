@@ -60,7 +60,7 @@ on the brokers that mortise has committed for.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.status(cmd.Context(), &f, args) },
 	}
 	f.load.register(cmd)
-	f.cluster.register(cmd)
+	f.cluster.registerReader(cmd)
 	cmd.Flags().StringVar(&f.group, "group", "", "consumer group, when run was given one")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	return cmd

@@ -16,6 +16,7 @@ import (
 
 // summary is what a run has come to: the ledger over all experiments, then each one's.
 type summary struct {
+	Complete    bool                     `json:"complete"` // all input was consumed and every window is closed
 	Impressions mortise.ImpressionLedger `json:"impressions"`
 	Labels      mortise.LabelLedger      `json:"labels"`
 	Instances   int64                    `json:"instances"`
@@ -28,7 +29,9 @@ type summary struct {
 	Embedded    string                   `json:"embedded,omitempty"`
 	State       string                   `json:"state"`
 
-	flags string
+	flags    string // with which another command reaches the same brokers
+	group    string // and --group, where it was given
+	untilEnd bool
 }
 
 type experimentSummary struct {
@@ -43,8 +46,11 @@ type experimentSummary struct {
 }
 
 // summarize adds up what the workers did and reads back some rows.
-func (c *console) summarize(ctx context.Context, f *runFlags, cr *crew, cl *cluster) (*summary, error) {
-	sum := &summary{Brokers: cl.address(), Embedded: cl.embedded, State: f.stateDir(cl), flags: cl.flags()}
+func (c *console) summarize(ctx context.Context, f *runFlags, cr *crew, cl *cluster, complete bool) (*summary, error) {
+	sum := &summary{Complete: complete, Brokers: cl.address(), Embedded: cl.embedded, State: f.stateDir(cl), flags: cl.flags(), untilEnd: f.untilEnd}
+	if f.group != "" {
+		sum.group = " --group " + f.group
+	}
 	var total mortise.Ledger
 	for i, w := range cr.workers {
 		st := w.Status()
@@ -71,6 +77,9 @@ func (c *console) summarize(ctx context.Context, f *runFlags, cr *crew, cl *clus
 	sum.Provisional, sum.LateEmitted = total.Provisional, total.LateEmitted
 	return sum, nil
 }
+
+// empty reports whether no experiment has had any input.
+func (s *summary) empty() bool { return s.Impressions.In == 0 && s.Labels.In == 0 }
 
 func deadLetters(l *mortise.Ledger, late string) (n int64) {
 	for r := mortise.ReasonFiltered; r < mortise.NumReasons; r++ {
@@ -135,6 +144,12 @@ func (c *console) printSummary(s *summary, args []string) {
 		return
 	}
 	first := s.Experiments[0]
+	switch {
+	case !s.Complete && s.untilEnd:
+		fmt.Fprint(c.out, "stopped before the end: the same command goes on from here\n\n")
+	case s.Complete && s.empty():
+		fmt.Fprintf(c.out, "the topics are empty: publish to them, as with --input or\n  mortise replay %s%s --input SOURCE=FILES\n\n", strings.Join(args, " "), s.flags)
+	}
 	fmt.Fprintf(c.out, "next\n  mortise tail %s%s --until-end\n", first.Topic, s.flags)
 	if s.DeadLetters > 0 {
 		for _, e := range s.Experiments {
@@ -143,7 +158,7 @@ func (c *console) printSummary(s *summary, args []string) {
 			}
 		}
 	}
-	fmt.Fprintf(c.out, "  mortise status %s%s\n  mortise explain %s\n", strings.Join(args, " "), s.flags, strings.Join(args, " "))
+	fmt.Fprintf(c.out, "  mortise status %s%s%s\n  mortise explain %s\n", strings.Join(args, " "), s.flags, s.group, strings.Join(args, " "))
 }
 
 func (c *console) printExperiment(s *summary, e *experimentSummary) {

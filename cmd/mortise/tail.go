@@ -34,7 +34,7 @@ around it. A value that is not JSON is printed as a JSON string.`,
 			return c.tail(cmd.Context(), cluster, args[0], untilEnd, meta, limit)
 		},
 	}
-	cl.register(cmd)
+	cl.registerReader(cmd)
 	cmd.Flags().BoolVar(&untilEnd, "until-end", false, "stop at the end that the topic has now")
 	cmd.Flags().BoolVar(&meta, "meta", false, "print partition, offset, timestamp, key and headers too")
 	cmd.Flags().Int64VarP(&limit, "limit", "n", 0, "stop after this many records; 0 is all")

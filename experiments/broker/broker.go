@@ -30,6 +30,10 @@ type Options struct {
 	// DefaultPartitions is how many partitions a topic gets that is created
 	// without saying so. The default is 4.
 	DefaultPartitions int
+	// Private keeps the address to this process: others do not find the broker,
+	// and wait for the directory. For a process that only reads the log, and
+	// must not have others depend on it.
+	Private bool
 	// Logger gets the broker's warnings. The default is silence.
 	Logger *slog.Logger
 }
@@ -93,7 +97,9 @@ func (b *Broker) open(o *Options) error {
 	}
 	b.addr = ln.Addr().String()
 	logDir := filepath.Join(o.Dir, "log")
-	err = b.owner.announce(b.addr)
+	if !o.Private {
+		err = b.owner.announce(b.addr)
+	}
 	if err == nil {
 		err = recoverLog(o.Dir, logDir, o.Logger)
 	}

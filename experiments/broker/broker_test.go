@@ -155,6 +155,25 @@ func TestOneOwnerPerDirectory(t *testing.T) {
 	}
 }
 
+func TestPrivateBrokerIsNotFound(t *testing.T) {
+	dir := t.TempDir()
+	b, err := Start(Options{Dir: dir, Listen: "127.0.0.1:0", Private: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if addr, running := Attach(dir); running {
+		t.Errorf("Attach: found %q, which is private", addr)
+	}
+	_, err = Start(Options{Dir: dir, Listen: "127.0.0.1:0"})
+	var inUse *InUseError
+	if !errors.As(err, &inUse) || inUse.Addr != "" || !strings.Contains(err.Error(), "wait") {
+		t.Errorf("a second Start: got %v, want InUseError without an address, which says to wait", err)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestStalePresenceIsNotRunning(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{presenceFile: `{"addr":"127.0.0.1:1","pid":1}`, lockFile: ""} {

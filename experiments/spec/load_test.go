@@ -230,7 +230,7 @@ func TestDiagnosticJSON(t *testing.T) {
 func TestNearest(t *testing.T) {
 	known := []string{"within", "where", "value", "source"}
 	for name, want := range map[string]string{"withn": "within", "whithin": "within", "WHERE": "where", "suorce": "source", "dwell": "", "": ""} {
-		if got := nearest(name, known); got != want {
+		if got := Nearest(name, known); got != want {
 			t.Errorf("%q is near %q, want %q", name, got, want)
 		}
 	}

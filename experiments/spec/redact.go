@@ -16,7 +16,7 @@ func isSecretName(name string) bool {
 			return true
 		}
 	}
-	return nearest(name, secretNames) != ""
+	return Nearest(name, secretNames) != ""
 }
 
 // keyBefore is a key with what stands between it and its value.

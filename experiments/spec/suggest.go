@@ -17,14 +17,14 @@ func didYouMean(name string, known []string) string {
 
 // nearestHelp is didYouMean where the message itself lists all of them.
 func nearestHelp(name string, known []string) string {
-	if best := nearest(name, known); best != "" {
+	if best := Nearest(name, known); best != "" {
 		return "did you mean `" + best + "`?"
 	}
 	return ""
 }
 
-// nearest is the known name that a typing error may have made name of, or "".
-func nearest(name string, known []string) string {
+// Nearest is the known name that a typing error may have made name of, or "".
+func Nearest(name string, known []string) string {
 	best, distance := "", max(len(name)/3, 1)+1
 	for _, k := range known {
 		d := editDistance(strings.ToLower(name), strings.ToLower(k), distance)
