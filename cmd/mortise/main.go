@@ -8,10 +8,11 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/mortise-dev/mortise/experiments/spec"
 )
@@ -123,14 +124,18 @@ func unknownVerb(cmd *cobra.Command, verb string) error {
 	return usageError{fmt.Errorf("%s; see mortise --help", text)}
 }
 
+var flagName = regexp.MustCompile(`(?m)^ +(?:-\w, |    )--([a-z-]+)`)
+
 // nearFlag suggests a flag for one that is unknown; empty when none is near.
 func nearFlag(cmd *cobra.Command, err error) string {
-	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) {
+	var unknown interface{ GetSpecifiedName() string }
+	if !errors.As(err, &unknown) || !strings.HasPrefix(err.Error(), "unknown flag") {
 		return ""
 	}
 	var known []string
-	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	for _, m := range flagName.FindAllStringSubmatch(cmd.Flags().FlagUsages(), -1) {
+		known = append(known, m[1])
+	}
 	if near := spec.Nearest(unknown.GetSpecifiedName(), known); near != "" {
 		return fmt.Sprintf("; did you mean --%s?", near)
 	}
