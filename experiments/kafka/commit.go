@@ -43,13 +43,19 @@ func (t *Transport) Commit(ctx context.Context, offsets map[experiments.TopicPar
 	defer cancel()
 	s := t.live()
 	if s == nil {
-		return errors.Join(experiments.ErrRebalanced, t.abort(ctx))
+		if err := t.abort(ctx); err != nil {
+			return err
+		}
+		return experiments.ErrRebalanced
 	}
 	if err := t.client.Flush(ctx); err != nil {
 		return t.die(fmt.Errorf("waiting for the brokers to take what was produced, for %s: %w", t.opts.CommitTimeout, err))
 	}
 	if err := t.out.takeErr(); err != nil {
-		return t.die(t.explain(errors.Join(err, t.abort(ctx))))
+		if t.txn != nil {
+			err = errors.Join(err, t.abortTransaction(ctx))
+		}
+		return t.die(t.explain(err))
 	}
 	if len(offsets) == 0 && !t.inTxn {
 		return nil
@@ -60,7 +66,7 @@ func (t *Transport) Commit(ctx context.Context, offsets map[experiments.TopicPar
 	} else {
 		err = t.commitOffsets(ctx, s, offsets)
 	}
-	return t.settle(s, err)
+	return t.settle(ctx, s, err)
 }
 
 // errNotCommitted says that the broker, for reasons of its own, did not commit
@@ -68,11 +74,13 @@ func (t *Transport) Commit(ctx context.Context, offsets map[experiments.TopicPar
 var errNotCommitted = errors.New("the broker did not commit the transaction")
 
 // settle decides what a commit's result means for the worker.
-func (t *Transport) settle(s *session, err error) error {
+func (t *Transport) settle(ctx context.Context, s *session, err error) error {
 	switch {
 	case err == nil:
 		t.failures = 0
 		return nil
+	case isAway(err) && !isRebalance(err) && t.failures < maxFailures:
+		return t.reopen(ctx, err)
 	case s.isOver(), isRebalance(err):
 		t.restart(s)
 		return experiments.ErrRebalanced
@@ -177,7 +185,8 @@ func byTopic(offsets map[experiments.TopicPartition]experiments.CommittedOffset)
 	return grouped
 }
 
-// abort throws away what was produced since the last commit. Without
+// abort throws away what was produced since the last commit; ErrRebalanced says
+// that the assignment was lost over it. Without
 // transactions there is nothing that could be taken back: it is only flushed.
 func (t *Transport) abort(ctx context.Context) error {
 	if t.txn == nil {
@@ -185,13 +194,24 @@ func (t *Transport) abort(ctx context.Context) error {
 		_ = t.out.takeErr() // it belongs to a commit that will not happen
 		return err
 	}
+	err := t.abortTransaction(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case isAway(err) && t.failures < maxFailures:
+		return t.reopen(ctx, err)
+	}
+	return t.die(t.explain(err))
+}
+
+func (t *Transport) abortTransaction(ctx context.Context) error {
 	t.inTxn, t.marking = false, t.marking || t.inTxn
 	// Outside a transaction too: the session forgets that it was revoked, which
 	// would otherwise make it abort the next commit.
 	_, err := t.txn.End(ctx, kgo.TryAbort)
 	_ = t.out.takeErr()
 	if err != nil {
-		return t.die(t.explain(fmt.Errorf("aborting a transaction: %w", err)))
+		return fmt.Errorf("aborting a transaction: %w", err)
 	}
 	return nil
 }

@@ -20,8 +20,9 @@ import (
 
 // In the environment, these make the test binary the process that is killed.
 const (
-	childDir  = "MORTISE_KAFKA_CHILD_DIR"
-	childSeed = "MORTISE_KAFKA_CHILD_SEED"
+	childDir    = "MORTISE_KAFKA_CHILD_DIR"
+	childSeed   = "MORTISE_KAFKA_CHILD_SEED"
+	childBroker = "MORTISE_KAFKA_CHILD_BROKER" // of Apache Kafka: work on the pipeline there
 )
 
 const crashRecords = 2000
@@ -32,7 +33,12 @@ func TestMain(m *testing.M) {
 		os.Exit(kafkatest.Run(m))
 	}
 	seed, err := strconv.ParseUint(os.Getenv(childSeed), 10, 64)
-	if err == nil {
+	addr := os.Getenv(childBroker)
+	switch {
+	case err != nil:
+	case addr != "":
+		err = workUntilKilled(addr, dir, seed)
+	default:
 		err = copyUntilKilled(dir, seed)
 	}
 	if err != nil {

@@ -123,7 +123,7 @@ func (t *Transport) Assignment(ctx context.Context) (map[experiments.TopicPartit
 	if t.fatal != nil {
 		return nil, t.fatal
 	}
-	if err := t.abort(ctx); err != nil {
+	if err := t.abort(ctx); err != nil && !errors.Is(err, experiments.ErrRebalanced) {
 		return nil, err
 	}
 	t.in.reset(nil)
@@ -137,7 +137,7 @@ func (t *Transport) Assignment(ctx context.Context) (map[experiments.TopicPartit
 		if s != nil && !s.started && !s.isOver() && len(s.offsets) > 0 {
 			// A rebalance during the wait is still on the transaction session's
 			// record; what it ended is over, and this session begins clean.
-			if err := t.abort(ctx); err != nil {
+			if err := t.abort(ctx); err != nil && !errors.Is(err, experiments.ErrRebalanced) {
 				return nil, err
 			}
 			if !s.isOver() {

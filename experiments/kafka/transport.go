@@ -130,6 +130,7 @@ func Open(ctx context.Context, o Options) (*Transport, error) {
 	return t, nil
 }
 
+// open makes the client, which joins the group.
 func (t *Transport) open(ctx context.Context) error {
 	limits, err := t.checkTopics(ctx)
 	if err != nil {
@@ -149,9 +150,26 @@ func (t *Transport) open(ctx context.Context) error {
 	}
 	if t.txn != nil {
 		t.client = t.txn.Client()
+		if err := t.endPredecessor(ctx); err != nil {
+			return err
+		}
 	}
 	t.in = newIntake(t.client, t.opts.HoldBytes)
 	t.out = newOutbox(t.client, limits, t.opts.BufferBytes)
+	return nil
+}
+
+// endPredecessor has the brokers end what an earlier holder of the transactional
+// id left open. The client itself does so with the first output, until which a
+// predecessor that was killed with offsets in an open transaction would have
+// the group's offsets withheld for TransactionTimeout.
+func (t *Transport) endPredecessor(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, t.opts.CommitTimeout)
+	defer cancel()
+	if _, _, err := t.client.ProducerID(ctx); err != nil {
+		t.client.Close()
+		return t.explain(fmt.Errorf("taking over transactional id %s: %w", t.opts.TransactionalID+t.opts.TransactionalIDSuffix, err))
+	}
 	return nil
 }
 
@@ -218,8 +236,13 @@ func (t *Transport) SetPaused(parts []experiments.TopicPartition) { t.in.setPaus
 func (t *Transport) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	err := t.abort(ctx)
-	t.awaitMarkers(ctx)
+	var err error
+	if t.txn != nil {
+		err = t.abortTransaction(ctx)
+		t.awaitMarkers(ctx)
+	} else {
+		err = t.abort(ctx)
+	}
 	t.client.Close()
 	t.admin.Close()
 	return err

@@ -1,0 +1,358 @@
+package kafka
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/experiments/kafka/kafkatest"
+	"github.com/mortise-dev/mortise/experiments/offline"
+	"github.com/mortise-dev/mortise/experiments/spec"
+	"github.com/mortise-dev/mortise/internal/provisioned"
+	"github.com/mortise-dev/mortise/joiner"
+	"github.com/mortise-dev/mortise/joiner/clean"
+	"github.com/mortise-dev/mortise/joiner/disk"
+	"github.com/mortise-dev/mortise/joiner/recorded"
+	"github.com/mortise-dev/mortise/loadtest/traffic"
+)
+
+const pipelineText = `
+experiment: feed
+sources:
+  impressions:
+    topic: imps
+    event_time: {field: ts, unit: ms}
+    out_of_orderness: 1m
+    fields: {impression_id: string, request_id: string, ts: int, user_segment: string, item_id: string, position: int}
+  clicks:
+    topic: clicks
+    event_time: {field: ts, unit: ms}
+    out_of_orderness: 1m
+    fields: {click_id: string, impression_id: string, request_id: string, ts: int}
+  orders:
+    topic: orders
+    event_time: {field: ts, unit: ms}
+    out_of_orderness: 1m
+    fields: {order_id: string, impression_id: string, request_id: string, ts: int, amount: float}
+join:
+  main: impressions
+  key: [request_id, impression_id]
+  partition_by: request_id
+  dedup: true
+  labels:
+    click: {source: clicks, within: 5m}
+    order: {source: orders, within: 10m, value: amount}
+instance:
+  select: [user_segment, item_id, position]
+output:
+  topic: {name: rows}
+  dead_letters: {topic: dead}
+`
+
+// feedTraffic is out of order, with duplicates and junk; late is nothing, as that
+// depends on how partitions interleave.
+var feedTraffic = traffic.Options{Impressions: 4000, Rate: 2, CTR: 0.2, OrderShare: 0.3, JitterMS: 20_000,
+	DuplicateImpressions: 0.05, DuplicateClicks: 0.2, OrphanShare: 0.05, JunkShare: 0.01, OddIDShare: 0.1}
+
+func feedPipeline() (*experiments.Pipeline, error) {
+	e, found := spec.Parse("feed.yaml", []byte(pipelineText), spec.LoadOptions{CleanFuncs: clean.Registered()})
+	if found.HasErrors() {
+		return nil, errors.New(found.String())
+	}
+	plan, err := experiments.NewPlan([]*spec.Experiment{e})
+	if err != nil {
+		return nil, err
+	}
+	return plan.Pipelines[0], nil
+}
+
+// feedRun is recorded traffic on Kafka, and what a run over the files makes of it.
+type feedRun struct {
+	pipeline *experiments.Pipeline
+	server   *kafkatest.Server
+	conn     Connection
+	rows     []string // sorted
+	letters  int
+}
+
+func newFeed(t *testing.T) *feedRun {
+	t.Helper()
+	p, err := feedPipeline()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &feedRun{pipeline: p, server: kafkatest.Start(t)}
+	r.conn = emptied(t, r.server)
+	dir := t.TempDir()
+	g, err := traffic.New(feedTraffic)
+	if err == nil {
+		_, err = g.WriteFiles(dir, "jsonl", nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	inputs := map[string][]string{}
+	for _, s := range p.Experiments[0].Sources {
+		inputs[s.Name] = []string{filepath.Join(dir, s.Name+".jsonl")}
+	}
+	_, err = offline.Run(t.Context(), p, offline.Job{Inputs: inputs, Output: func(o *experiments.Output) error {
+		if o.Topic == "rows" {
+			r.rows = append(r.rows, string(o.Value))
+		} else {
+			r.letters++
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(r.rows)
+	if len(r.rows) != int(feedTraffic.Impressions) || r.letters == 0 {
+		t.Fatalf("the run over files: %d rows, %d dead letters", len(r.rows), r.letters)
+	}
+	r.publish(t, inputs)
+	return r
+}
+
+// publish makes the topics and fills the inputs, keyed by the join's key.
+func (r *feedRun) publish(t *testing.T, inputs map[string][]string) {
+	t.Helper()
+	var specs []TopicSpec
+	for _, name := range slices.Concat(r.pipeline.Inputs(), r.pipeline.Outputs()) {
+		specs = append(specs, TopicSpec{Name: name, Partitions: 3, Configs: map[string]string{"retention.ms": RetentionForever}})
+	}
+	if _, err := admin(t, r.conn).EnsureTopics(testContext(t), specs); err != nil {
+		t.Fatal(err)
+	}
+	e := r.pipeline.Experiments[0]
+	var streams []recorded.Stream
+	var names []string
+	for i := range e.Sources {
+		files, err := recorded.Open(inputs[e.Sources[i].Name]...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, err := experiments.NewExtractor(e, &e.Sources[i], func() int64 { return time.Now().UnixMilli() })
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams, names = append(streams, recorded.Stream{Files: files, Extract: x.Extract}), append(names, e.Sources[i].Topic)
+	}
+	merged, err := recorded.Merge(streams...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer merged.Close()
+	p, err := OpenPublisher(testContext(t), PublisherOptions{Connection: r.conn, Topics: names})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for {
+		ev, err := merged.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil {
+			err = p.Publish(names[ev.Stream], ev.Key, ev.Data, ev.TimeMS)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Flush(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// check compares what a client of another family reads with the run over files.
+func (r *feedRun) check(t *testing.T) {
+	t.Helper()
+	if got := kcat(t, r.server.Plain, "rows"); !slices.Equal(got, r.rows) {
+		extra, missing := difference(got, r.rows), difference(r.rows, got)
+		t.Errorf("%d rows, want %d; %d surplus %v; %d missing %v", len(got), len(r.rows), len(extra), clip(extra), len(missing), clip(missing))
+	}
+	if got := kcat(t, r.server.Plain, "dead"); len(got) != r.letters {
+		t.Errorf("%d dead letters, want %d", len(got), r.letters)
+	}
+}
+
+// difference is what a has more of than b, both sorted.
+func difference(a, b []string) (more []string) {
+	left := map[string]int{}
+	for _, s := range b {
+		left[s]++
+	}
+	for _, s := range a {
+		if left[s]--; left[s] < 0 {
+			more = append(more, s)
+		}
+	}
+	return more
+}
+
+// kcat returns the committed values of topic, sorted.
+func kcat(t *testing.T, addr, topic string) []string {
+	t.Helper()
+	cmd := exec.CommandContext(testContext(t), provisioned.Tool(t, "kcat"), "-C", "-q", "-e", "-b", addr, "-t", topic, "-o", "beginning",
+		"-X", "isolation.level=read_committed", "-X", "check.crcs=true", "-J")
+	output, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("kcat: %v", err)
+	}
+	var values []string
+	for d := json.NewDecoder(strings.NewReader(string(output))); d.More(); {
+		var m struct{ Payload string }
+		if err := d.Decode(&m); err != nil {
+			t.Fatalf("kcat: %v", err)
+		}
+		values = append(values, m.Payload)
+	}
+	slices.Sort(values)
+	return values
+}
+
+// diskStates is experiments.States over one state directory.
+type diskStates struct{ *disk.DB }
+
+func (s diskStates) Open(task string, o joiner.StoreOptions) (joiner.Store, error) {
+	return s.OpenStore(task, o)
+}
+
+// countingCommits calls back before each commit.
+type countingCommits struct {
+	experiments.Transport
+	before func(n int)
+	n      int
+}
+
+func (c *countingCommits) Commit(ctx context.Context, offsets map[experiments.TopicPartition]experiments.CommittedOffset) error {
+	c.n++
+	c.before(c.n)
+	return c.Transport.Commit(ctx, offsets)
+}
+
+// workFeed is a worker's process: it works from what is committed to the end,
+// in small steps.
+func workFeed(c Connection, stateDir string, beforeCommit func(n int)) (err error) {
+	p, err := feedPipeline()
+	if err != nil {
+		return err
+	}
+	db, err := disk.OpenDB(stateDir, disk.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*testTimeout)
+	defer cancel()
+	tr, err := Open(ctx, Options{Connection: c, Group: "feed", Inputs: p.Inputs(), Outputs: p.Outputs(), ExactlyOnce: true,
+		TransactionalID: "feed.worker", SessionTimeout: time.Second})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, tr.Close()) }()
+	w, err := experiments.NewWorker(p, &countingCommits{Transport: tr, before: beforeCommit}, diskStates{db}, "feed", experiments.WorkerOptions{
+		UntilEnd: true, PollRecords: 100, PollWait: 10 * time.Millisecond, CloseRows: 100, CommitEvery: 10 * time.Millisecond, ManifestEvery: 50 * time.Millisecond})
+	if err != nil {
+		return err
+	}
+	if err := w.Run(ctx); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+func TestPipelineOnKafkaEqualsFiles(t *testing.T) {
+	r := newFeed(t)
+	if err := workFeed(r.conn, t.TempDir(), func(int) {}); err != nil {
+		t.Fatal(err)
+	}
+	r.check(t)
+}
+
+// TestPipelineOnKafkaOverKills kills the worker's process around one of its
+// commits, again and again; once its state directory is lost too.
+func TestPipelineOnKafkaOverKills(t *testing.T) {
+	r := newFeed(t)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	dir := t.TempDir()
+	kills := 0
+	for kills < 4 {
+		if kills == 2 {
+			dir = t.TempDir()
+		}
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), childDir+"="+dir, childBroker+"="+r.server.Plain, fmt.Sprintf("%s=%d", childSeed, rng.Uint64()))
+		output, err := cmd.CombinedOutput()
+		if err == nil {
+			break // it came to the end
+		}
+		if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() {
+			t.Fatalf("after %d kills: %v\n%s", kills, err, output)
+		}
+		kills++
+	}
+	if kills < 2 {
+		t.Fatalf("the process was killed %d times, want 2 at the least", kills)
+	}
+	if err := workFeed(r.conn, dir, func(int) {}); err != nil {
+		t.Fatal(err)
+	}
+	r.check(t)
+}
+
+// workUntilKilled is the process, which sends itself SIGKILL.
+func workUntilKilled(addr, dir string, seed uint64) error {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	at, delay := 1+rng.IntN(5), time.Duration(rng.IntN(10_000))*time.Microsecond
+	c := Connection{Kafka: spec.Kafka{SeedBrokers: []string{addr}}}
+	return workFeed(c, dir, func(n int) {
+		if n == at {
+			time.AfterFunc(delay, func() {
+				if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
+					panic(err)
+				}
+			})
+		}
+	})
+}
+
+// TestPipelineOnKafkaOverBrokerKills kills the broker under a worker that goes on.
+func TestPipelineOnKafkaOverBrokerKills(t *testing.T) {
+	r := newFeed(t)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	kills := map[int]bool{2 + rng.IntN(8): true, 12 + rng.IntN(8): true}
+	restarted := make(chan error, len(kills))
+	err := workFeed(r.conn, t.TempDir(), func(n int) {
+		if kills[n] {
+			delay := time.Duration(rng.IntN(5000)) * time.Microsecond
+			time.AfterFunc(delay, func() { restarted <- errors.Join(r.server.Kill(), r.server.Restart()) })
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range kills {
+		if err := <-restarted; err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.check(t)
+}
