@@ -142,10 +142,10 @@ func nearFlag(cmd *cobra.Command, err error) string {
 	return ""
 }
 
-// atLeast and exactly check the number of arguments, as usage errors.
-func atLeast(n int, what string) cobra.PositionalArgs {
+// some and exactly check the number of arguments, as usage errors.
+func some(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) < n {
+		if len(args) == 0 {
 			return usageError{fmt.Errorf("%s needs %s; see %s --help", cmd.CommandPath(), what, cmd.CommandPath())}
 		}
 		return nil

@@ -159,7 +159,10 @@ func nameExperiments(known []*spec.Experiment, group string, n int) (names []str
 // stream's offsets.
 func describeGroup(name string, known []*spec.Experiment, g *kafka.GroupStatus) (pipelineStatus, error) {
 	st := pipelineStatus{Pipeline: name, Group: g.Group, State: g.State, Members: g.Members, Experiments: []experimentState{}, Partitions: []partitionState{}}
-	ledgers := make([]mortise.Ledger, len(known))
+	var ledgers []mortise.Ledger
+	for range known {
+		ledgers = append(ledgers, mortise.Ledger{})
+	}
 	for _, part := range g.Partitions {
 		ps := partitionState{Topic: part.Topic, Partition: part.Partition, Next: part.Next, End: part.End, Lag: part.Lag}
 		if part.Metadata != "" {

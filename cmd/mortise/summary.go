@@ -106,8 +106,7 @@ func sampleRows(ctx context.Context, conn kafka.Connection, topic string) []json
 	err := kafka.Tail(ctx, conn, topic, true, func(m *kafka.Message) error {
 		scanned++
 		positive := isPositive(m.Value)
-		switch {
-		case len(rows) < sampledRows-1 || positive && len(rows) < sampledRows:
+		if len(rows) < sampledRows-1 || positive && len(rows) < sampledRows {
 			rows = append(rows, bytes.Clone(m.Value))
 		}
 		if len(rows) == sampledRows || scanned == scannedRows {

@@ -55,7 +55,7 @@ func (c *console) tail(ctx context.Context, cl *cluster, topic string, untilEnd,
 				return err
 			}
 		}
-		out.Write(line)
+		_, _ = out.Write(line) // out remembers the error
 		if err := out.WriteByte('\n'); err != nil {
 			return err
 		}

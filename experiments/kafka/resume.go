@@ -69,7 +69,7 @@ func (l *outLane) choose(key []byte) int {
 
 // passOver reports whether the record is in the partition already.
 func (l *outLane) passOver(partition int, key, value []byte) (bool, error) {
-	if l.there == nil || l.met[partition].Records == l.there[partition].Records {
+	if len(l.there) == 0 || l.met[partition].Records == l.there[partition].Records {
 		return false, nil
 	}
 	met, there := &l.met[partition], &l.there[partition]

@@ -62,13 +62,19 @@ func (s *Server) configure() error {
 // connections, so that a killed broker finds its own free when it comes back.
 func freeAddrs(n int) ([]string, error) {
 	var addrs []string
+	var held []net.Listener
+	defer func() {
+		for _, ln := range held {
+			_ = ln.Close() // nothing was sent
+		}
+	}()
 	for range 1000 {
 		addr := fmt.Sprintf("127.0.0.1:%d", 15000+mathrand.IntN(15000))
 		ln, err := net.Listen("tcp", addr)
 		if err != nil {
 			continue
 		}
-		defer ln.Close() // held until all are found, so that they differ
+		held = append(held, ln) // until all are found, so that they differ
 		if addrs = append(addrs, addr); len(addrs) == n {
 			return addrs, nil
 		}
