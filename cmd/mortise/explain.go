@@ -14,7 +14,7 @@ func newExplain(c *console) *cobra.Command {
 	var f loadFlags
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "explain FILE…", Short: "Show the plan: stages, what is shared, keys, state, columns", Args: some("an experiment file"),
+		Use: "explain FILE…", Short: "Show the plan: stages, what is shared, keys, state, columns", Args: someFiles,
 		Long: `Show what run would do with the files: which experiments share a pipeline (one
 read, one state, one close), which do not and why, what is held for how long,
 and the columns of each instance.`,

@@ -19,7 +19,7 @@ func newLint(c *console) *cobra.Command {
 	var f loadFlags
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "lint FILE…", Short: "Check experiment files with the code that run uses", Args: some("an experiment file"),
+		Use: "lint FILE…", Short: "Check experiment files with the code that run uses", Args: someFiles,
 		Long: `Check experiment files and print all findings at once, each with file, line,
 column, a stable code and what to do. Exit code 3 means that there are errors.`,
 		RunE: func(_ *cobra.Command, args []string) error { return c.lint(&f, args, asJSON) },

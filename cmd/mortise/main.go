@@ -142,14 +142,12 @@ func nearFlag(cmd *cobra.Command, err error) string {
 	return ""
 }
 
-// some and exactly check the number of arguments, as usage errors.
-func some(what string) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return usageError{fmt.Errorf("%s needs %s; see %s --help", cmd.CommandPath(), what, cmd.CommandPath())}
-		}
-		return nil
+// someFiles and exactly check the arguments; what they find are usage errors.
+func someFiles(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usageError{fmt.Errorf("%s needs an experiment file; see %s --help", cmd.CommandPath(), cmd.CommandPath())}
 	}
+	return nil
 }
 
 func exactly(n int, what string) cobra.PositionalArgs {

@@ -22,7 +22,7 @@ type replayFlags struct {
 func newReplay(c *console) *cobra.Command {
 	var f replayFlags
 	cmd := &cobra.Command{
-		Use: "replay FILE… --input NAME=GLOB", Short: "Publish recorded files to the experiment's topics", Args: some("an experiment file"),
+		Use: "replay FILE… --input NAME=GLOB", Short: "Publish recorded files to the experiment's topics", Args: someFiles,
 		Long: `Publish recorded JSON lines (plain, gzip or zstd) to the topics of the
 experiment's sources: merged by event time, keyed by partition_by, with the event
 time as timestamp. Lines that cannot be read are published too, without a key:

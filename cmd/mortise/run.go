@@ -27,7 +27,7 @@ type runFlags struct {
 func newRun(c *console) *cobra.Command {
 	var f runFlags
 	cmd := &cobra.Command{
-		Use: "run FILE…", Short: "Run experiments: streams in, labelled instances out", Args: some("an experiment file"),
+		Use: "run FILE…", Short: "Run experiments: streams in, labelled instances out", Args: someFiles,
 		Long: `Run experiments. Those with the same sources, key and label windows share one
 read, one state and one close.
 
