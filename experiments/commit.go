@@ -1,0 +1,121 @@
+package experiments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	mortise "github.com/mortise-dev/mortise"
+)
+
+// commitLast commits what is done although ctx is over.
+func (w *Worker) commitLast(ctx context.Context) error {
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	return w.commit(last, true)
+}
+
+// produce hands the tasks' output to the transport.
+func (w *Worker) produce() error {
+	for _, r := range w.runners {
+		for i := range r.out.rows {
+			row := &r.out.rows[i]
+			err := w.transport.Produce(&Output{Topic: w.pipeline.Experiments[row.exp].Output.Topic, Key: r.out.buf[row.key:row.row],
+				Value: r.out.buf[row.row:row.to], TimestampMS: row.timeMS, Headers: w.headers[row.exp]})
+			if err != nil {
+				return err
+			}
+		}
+		for i := range r.out.dead {
+			if err := w.produceLetter(&r.out.dead[i]); err != nil {
+				return err
+			}
+		}
+		w.dirty = w.dirty || len(r.out.rows)+len(r.out.dead) > 0
+		r.out.reset()
+	}
+	return nil
+}
+
+// commit makes the round's output and the positions one; with manifest, local
+// state follows. Local state may lag behind the group's offsets, never lead.
+func (w *Worker) commit(ctx context.Context, manifest bool) error {
+	now := time.Now()
+	w.lastDone = now
+	if w.dirty {
+		offsets := map[TopicPartition]CommittedOffset{}
+		for _, r := range w.runners {
+			r.offsets(offsets, w.pipeline.Fingerprint())
+		}
+		if err := w.transport.Commit(ctx, offsets); err != nil {
+			return err
+		}
+		w.dirty = false
+		w.commits++
+		w.commitTime += time.Since(now)
+	}
+	if !manifest {
+		return nil
+	}
+	w.lastMark = now
+	for _, r := range w.runners {
+		if r.rebuild != nil {
+			continue
+		}
+		if err := r.task.Commit(r.task.Snapshot(w.pipeline.Fingerprint(), r.next)); err != nil {
+			return fmt.Errorf("committing the state of partition %d: %w", r.partition, err)
+		}
+	}
+	return nil
+}
+
+// offsets adds what the runner commits: the next offset of each input, and the
+// snapshot beside the main one.
+func (r *runner) offsets(into map[TopicPartition]CommittedOffset, plan uint64) {
+	if r.rebuild != nil {
+		return // nothing new has been decided
+	}
+	for in := range r.pipeline.Sources {
+		tp := TopicPartition{r.pipeline.Sources[in].Topic, r.partition}
+		c := CommittedOffset{Next: r.next[in]}
+		if in == 0 {
+			c.Metadata = r.task.Snapshot(plan, r.next).Metadata()
+		} else if prior, ok := into[tp]; ok {
+			c.Metadata = prior.Metadata
+		}
+		into[tp] = c
+	}
+}
+
+func (w *Worker) produceLetter(d *deadLetter) error {
+	for exp, enc := range w.encoders {
+		if d.mask&(1<<exp) == 0 {
+			continue
+		}
+		d.letter.Experiment = w.pipeline.Experiments[exp].Name
+		line := enc.encode(&d.letter)
+		if enc.topic == "" {
+			if err := w.opts.Letters(d.letter.Experiment, line); err != nil {
+				return fmt.Errorf("writing dead letters: %w", err)
+			}
+			continue
+		}
+		if err := w.produceShrinking(enc, &d.letter, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// produceShrinking produces a dead letter, with less and less of the raw record
+// where the topic takes no more: its place in its topic is in the letter.
+func (w *Worker) produceShrinking(enc *letterEncoder, dl *mortise.DeadLetter, line []byte) error {
+	for keep := len(dl.Raw); ; keep /= 4 {
+		err := w.transport.Produce(&Output{Topic: enc.topic, Value: line, TimestampMS: w.opts.NowMS(), Headers: enc.headers(dl)})
+		if !errors.Is(err, ErrTooLarge) || keep == 0 {
+			return err
+		}
+		line = enc.encodeCut(dl, keep/4)
+	}
+}

@@ -1,0 +1,131 @@
+package experiments
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// round is one turn: poll, let every task work, produce what they put out.
+func (w *Worker) round(ctx context.Context) error {
+	if err := w.learnEnds(ctx); err != nil {
+		return err
+	}
+	wait := w.opts.PollWait
+	for _, r := range w.runners {
+		if r.due || !r.finished && r.clock.Ended() {
+			wait = 0
+		}
+	}
+	fetched, err := w.transport.Poll(ctx, w.opts.PollRecords, wait)
+	if err != nil && ctx.Err() == nil {
+		return err
+	}
+	nowMS := w.opts.NowMS()
+	work := map[*runner][]Fetched{}
+	for _, f := range fetched {
+		if rt, ok := w.byPart[f.TopicPartition]; ok {
+			work[rt.runner] = append(work[rt.runner], f)
+			w.dirty = w.dirty || len(f.Records) > 0
+		}
+	}
+	g := new(errgroup.Group)
+	g.SetLimit(w.opts.Parallel)
+	for _, r := range w.runners {
+		g.Go(func() error { return w.work(r, work[r], nowMS) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if err := w.produce(); err != nil {
+		return err
+	}
+	w.align(nowMS)
+	w.observe(nowMS)
+	w.ended = w.opts.UntilEnd
+	for _, r := range w.runners {
+		w.ended = w.ended && r.finished
+	}
+	return nil
+}
+
+// work feeds one task what was fetched for it and closes what is due.
+func (w *Worker) work(r *runner, fetched []Fetched, nowMS int64) error {
+	for i := range fetched {
+		f := &fetched[i]
+		for _, in := range w.byPart[f.TopicPartition].inputs {
+			if err := r.take(in, f.Records, f.Next, nowMS); err != nil {
+				return err
+			}
+			r.high[in] = f.HighWatermark
+			r.caughtUp[in] = r.next[in] >= f.HighWatermark
+		}
+	}
+	for in, caughtUp := range r.caughtUp {
+		r.clock.SetCaughtUp(in, caughtUp && w.inputDone(), nowMS)
+	}
+	r.checkEnds()
+	if err := r.advance(nowMS, max(w.opts.CloseRows/len(w.runners), 1)); err != nil {
+		return fmt.Errorf("closing windows of partition %d: %w", r.partition, err)
+	}
+	return nil
+}
+
+// inputDone reports whether all that is being published is there.
+func (w *Worker) inputDone() bool {
+	if w.opts.InputDone == nil {
+		return true
+	}
+	select {
+	case <-w.opts.InputDone:
+		return true
+	default:
+		return false
+	}
+}
+
+// learnEnds asks where the inputs end, once, when all input is there.
+func (w *Worker) learnEnds(ctx context.Context) error {
+	if !w.opts.UntilEnd {
+		return nil
+	}
+	if !w.inputDone() {
+		return nil
+	}
+	if len(w.runners) == 0 || w.runners[0].ends != nil {
+		return nil
+	}
+	var parts []TopicPartition
+	for tp := range w.byPart {
+		parts = append(parts, tp)
+	}
+	w.opts.Log.Debug("all input is there", "group", w.name)
+	ends, err := w.transport.Ends(ctx, parts)
+	if err != nil {
+		return fmt.Errorf("asking where the inputs end: %w", err)
+	}
+	for _, r := range w.runners {
+		at := make([]int64, len(w.pipeline.Sources))
+		for i := range w.pipeline.Sources {
+			at[i] = ends[TopicPartition{w.pipeline.Sources[i].Topic, r.partition}]
+		}
+		r.setEnds(at)
+	}
+	return nil
+}
+
+// align pauses the inputs that run ahead in event time.
+func (w *Worker) align(nowMS int64) {
+	var paused []TopicPartition
+	for tp, rt := range w.byPart {
+		all := true
+		for _, in := range rt.inputs {
+			all = all && rt.runner.ahead(in, w.opts.MaxAhead.Milliseconds(), nowMS)
+		}
+		if all {
+			paused = append(paused, tp)
+		}
+	}
+	w.transport.SetPaused(paused)
+}
