@@ -113,6 +113,41 @@ func (r *reader) start(n ast.Node) place {
 	}
 }
 
+// glued puts an item such as host:9092 together again. A colon that no space
+// follows is part of a text, but in a list inside { } the parser takes it for the
+// colon of a key.
+func glued(n ast.Node) (string, bool) {
+	if m, ok := n.(*ast.MappingNode); ok && len(m.Values) == 1 && !m.IsFlowStyle {
+		n = m.Values[0]
+	}
+	pair, ok := n.(*ast.MappingValueNode)
+	if !ok || pair.Value == nil {
+		return "", false
+	}
+	key, colon := pair.Key.GetToken(), pair.GetToken()
+	value := pair.Value.GetToken()
+	text := value.Value
+	if rest, ok := glued(pair.Value); ok {
+		text = rest
+	} else if _, scalar := pair.Value.(ast.ScalarNode); !scalar || strings.TrimSpace(value.Origin) != value.Value {
+		return "", false
+	} else if value.Position.Column != colon.Position.Column+1 {
+		return "", false
+	}
+	if strings.TrimSpace(key.Origin) != key.Value || colon.Position.Column != key.Position.Column+utf8.RuneCountInString(key.Value) || value.Position.Line != key.Position.Line {
+		return "", false
+	}
+	return key.Value + ":" + text, true
+}
+
+// first is the token that a pair begins with.
+func first(n ast.Node) *token.Token {
+	if m, ok := n.(*ast.MappingNode); ok {
+		n = m.Values[0]
+	}
+	return n.(*ast.MappingValueNode).Key.GetToken()
+}
+
 // node reads any value.
 func (r *reader) node(n ast.Node) *node {
 	r.count++
@@ -133,6 +168,10 @@ func (r *reader) node(n ast.Node) *node {
 	case *ast.SequenceNode:
 		out := &node{kind: listNode, at: r.place(n.GetToken(), 1)}
 		for _, item := range n.Values {
+			if text, ok := glued(item); ok && n.IsFlowStyle {
+				out.items = append(out.items, &node{kind: textNode, text: text, written: text, at: r.place(first(item), utf8.RuneCountInString(text))})
+				continue
+			}
 			out.items = append(out.items, r.node(item))
 		}
 		return out
