@@ -58,7 +58,7 @@ type Options struct {
 	// Experiments is how many experiments share the task, at most MaxExperiments.
 	Experiments int
 	// BucketMS is the event-time span of a bucket of impressions; the store must
-	// be opened with StoreOptions. The default is DelayMS/360, at least 1 s.
+	// be opened with StoreOptions. The default is DelayMS/120, at least 1 s.
 	BucketMS int64
 	// Trace, where set, is told what becomes of every event.
 	Trace func(Trace)
@@ -82,9 +82,9 @@ func (o *Options) EnsureDefaults() {
 	}
 }
 
-// DefaultBucketMS is the bucket span that fits a hold time: 360 buckets, but
+// DefaultBucketMS is the bucket span that fits a hold time: 120 buckets, but
 // none shorter than a second.
-func DefaultBucketMS(delayMS int64) int64 { return max(delayMS/360, 1000) }
+func DefaultBucketMS(delayMS int64) int64 { return max(delayMS/120, 1000) }
 
 // coarseBuckets is how many buckets of impressions span one of labels.
 const coarseBuckets = 6
