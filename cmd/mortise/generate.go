@@ -54,7 +54,7 @@ func (c *console) generate(cmd *cobra.Command, f *generateFlags) error {
 		return usageError{err}
 	}
 	if err := os.MkdirAll(f.out, 0o777); err != nil {
-		return fmt.Errorf("making %s: %w", f.out, err)
+		return fmt.Errorf("making %s: %w; choose another folder with --out", f.out, err)
 	}
 	bar := c.progress("generating", opts.Impressions)
 	sum, err := g.WriteFiles(f.out, f.format, func(s *traffic.Summary) error {

@@ -75,7 +75,7 @@ out, then emits one labelled training instance: never early, never twice, never 
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: showHelp,
 	}
 	root.SetOut(c.out)
 	root.SetErr(c.err)
@@ -109,6 +109,7 @@ func showHelp(cmd *cobra.Command, args []string) error {
 	if err != nil || found == cmd.Root() && len(rest) > 0 {
 		return unknownVerb(cmd.Root(), args[0])
 	}
+	found.InitDefaultHelpFlag()
 	return found.Help()
 }
 

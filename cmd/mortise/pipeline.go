@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 
@@ -21,6 +19,12 @@ import (
 //
 // Each worker then goes, in rounds: poll → clean → join → instance → produce → commit.
 func (c *console) pipeline(ctx context.Context, f *runFlags, args []string) (sum *summary, err error) {
+	working := false
+	defer func() {
+		if err != nil && ctx.Err() != nil && !working { // stopped while it was starting: there is nothing to drain
+			sum, err = &summary{Experiments: []experimentSummary{}}, nil
+		}
+	}()
 	plan, err := c.mustLoad(&f.load, args) // experiment files → pipelines that share what they can
 	if err != nil {
 		return nil, err
@@ -60,6 +64,7 @@ func (c *console) pipeline(ctx context.Context, f *runFlags, args []string) (sum
 	}
 	defer func() { err = errors.Join(err, server.close()) }()
 	c.announce(brokers, server, plan)
+	working = true
 	stop := c.watch(crew, rec)
 	g, running := errgroup.WithContext(ctx)
 	g.Go(func() error { return rec.publishAll(running, brokers, published) }) // recorded files → topics
@@ -101,8 +106,8 @@ func (cr *crew) statuses() []experiments.Status {
 }
 
 // workers makes a worker for every pipeline, each a member of its consumer group.
-func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Plan, cl *cluster, states *diskStates, letters *letterFiles, inputDone <-chan struct{}) (cr *crew, err error) {
-	cr = &crew{plan: plan}
+func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Plan, cl *cluster, states *diskStates, letters *letterFiles, inputDone <-chan struct{}) (_ *crew, err error) {
+	cr := &crew{plan: plan}
 	defer func() {
 		if err != nil {
 			cr.close()
@@ -194,49 +199,4 @@ func (e *endpoint) close() error {
 		return nil
 	}
 	return e.server.Close()
-}
-
-// letterFiles are the dead-letter files of experiments that ask for one.
-type letterFiles struct {
-	mu    sync.Mutex
-	paths map[string]string
-	open  map[string]*os.File
-}
-
-func newLetterFiles(plan *experiments.Plan) *letterFiles {
-	l := &letterFiles{paths: map[string]string{}, open: map[string]*os.File{}}
-	for _, p := range plan.Pipelines {
-		for _, e := range p.Experiments {
-			if path := e.Output.DeadLetter.File; path != "" {
-				l.paths[e.Name] = path
-			}
-		}
-	}
-	return l
-}
-
-func (l *letterFiles) write(experiment string, line []byte) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	path := l.paths[experiment]
-	f := l.open[path]
-	if f == nil {
-		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-			return fmt.Errorf("making the folder of %s: %w", path, err)
-		}
-		var err error
-		if f, err = os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666); err != nil {
-			return err
-		}
-		l.open[path] = f
-	}
-	_, err := f.Write(append(append([]byte(nil), line...), '\n'))
-	return err
-}
-
-func (l *letterFiles) close() (err error) {
-	for _, f := range l.open {
-		err = errors.Join(err, f.Close())
-	}
-	return err
 }

@@ -19,6 +19,9 @@ type diskStates struct{ db *disk.DB }
 // openStates opens the state directory. What does not verify is wiped: state is
 // a cache of the topics.
 func openStates(c *console, dir string) (*diskStates, error) {
+	if err := mustBeOurs(dir); err != nil {
+		return nil, err
+	}
 	db, err := disk.OpenDB(dir, disk.Options{})
 	if errors.Is(err, joiner.ErrCorrupt) {
 		c.logger().Warn("state does not verify and is rebuilt from the topics", "dir", dir, "err", err)
@@ -33,9 +36,29 @@ func openStates(c *console, dir string) (*diskStates, error) {
 	return &diskStates{db}, nil
 }
 
+// mustBeOurs refuses a directory that has folders by the names of ours but was
+// never used for state: what is in them would be taken for damage and removed.
+func mustBeOurs(dir string) error {
+	for _, mark := range []string{"FORMAT", workerFile} {
+		if _, err := os.Stat(filepath.Join(dir, mark)); err == nil {
+			return nil
+		}
+	}
+	for _, folder := range []string{"manifest", "tasks"} {
+		if _, err := os.Stat(filepath.Join(dir, folder)); err == nil {
+			return fmt.Errorf("%s holds no state of mortise, but has something else by the name of %s: choose another directory with --state", dir, folder)
+		}
+	}
+	return nil
+}
+
 // Open implements experiments.States.
 func (s *diskStates) Open(task string, opts joiner.StoreOptions) (joiner.Store, error) {
-	return s.db.OpenStore(task, opts)
+	store, err := s.db.OpenStore(task, opts)
+	if err != nil {
+		return nil, err // not a nil *disk.Store, which would not be a nil joiner.Store
+	}
+	return store, nil
 }
 
 // Reset implements experiments.States.
@@ -44,10 +67,12 @@ func (s *diskStates) Reset(task string) error { return s.db.Reset(task) }
 // Close implements experiments.States.
 func (s *diskStates) Close() error { return s.db.Close() }
 
+const workerFile = "worker-id"
+
 // workerID returns the name of the worker that owns a state directory, made up
 // when it is new: a worker that comes back fences what it had left open.
 func workerID(dir string) (string, error) {
-	path := filepath.Join(dir, "worker-id")
+	path := filepath.Join(dir, workerFile)
 	b, err := os.ReadFile(path)
 	if id := strings.TrimSpace(string(b)); err == nil && id != "" {
 		return id, nil

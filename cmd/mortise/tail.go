@@ -124,7 +124,10 @@ func withMeta(m *kafka.Message, value []byte) ([]byte, error) {
 	if m.Key != nil {
 		key = string(m.Key)
 	}
-	return json.Marshal(struct {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(struct {
 		Topic     string            `json:"topic"`
 		Partition int32             `json:"partition"`
 		Offset    int64             `json:"offset"`
@@ -133,4 +136,5 @@ func withMeta(m *kafka.Message, value []byte) ([]byte, error) {
 		Headers   map[string]string `json:"headers,omitempty"`
 		Value     json.RawMessage   `json:"value"`
 	}{m.Topic, m.Partition, m.Offset, m.TimestampMS, key, headers, value})
+	return bytes.TrimSpace(b.Bytes()), err
 }

@@ -75,7 +75,7 @@ func Start(o Options) (*Broker, error) {
 		return nil, errors.New("the embedded broker needs a directory for its log")
 	}
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
-		return nil, fmt.Errorf("creating the embedded broker's directory: %w", err)
+		return nil, fmt.Errorf("creating the embedded broker's directory %s: %w; choose another with --embedded", o.Dir, err)
 	}
 	owner, err := takeOwnership(o.Dir)
 	if err != nil {

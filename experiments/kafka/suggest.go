@@ -22,11 +22,12 @@ func (e *MissingTopicError) Error() string {
 }
 
 // nearest returns the name that is closest to want by edits, if one is close
-// enough to be a slip: at most a third of want's letters.
+// enough to be a slip: at most a third of want's letters. It is never want
+// itself, which may have come to be in the meantime.
 func nearest(want string, names []string) string {
 	best, bestEdits := "", len(want)/3+1
 	for _, name := range names {
-		if d := edits(want, name); d < bestEdits {
+		if d := edits(want, name); d < bestEdits && name != want {
 			best, bestEdits = name, d
 		}
 	}
