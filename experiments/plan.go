@@ -38,8 +38,12 @@ type Input struct {
 // KeySet is one equality: the main stream's fields of one kind of key.
 type KeySet struct{ Fields []string }
 
-// NewPlan groups experiments into pipelines, in the order given.
+// NewPlan groups experiments into pipelines, in the order of their names: a
+// pipeline's own name, and with it its consumer group and its state, must not
+// depend on the order in which files are given.
 func NewPlan(experiments []*spec.Experiment) (*Plan, error) {
+	experiments = slices.Clone(experiments)
+	slices.SortStableFunc(experiments, func(a, b *spec.Experiment) int { return strings.Compare(a.Name, b.Name) })
 	plan := &Plan{}
 	seen := map[string]string{}
 	for _, e := range experiments {

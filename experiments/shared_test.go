@@ -48,7 +48,7 @@ func TestTogetherEqualsApart(t *testing.T) {
 	together := w.broker(3, "request_id")
 	workers := work(t, plan, together, rng, 6)
 	checkLedgers(t, workers)
-	for i, e := range all {
+	for i, e := range plan.Pipelines[0].Experiments {
 		alone := w.broker(3, "request_id")
 		one := work(t, newPlan(t, e), alone, rng, 0)
 		got, want := rows(together, e.Output.Topic), rows(alone, e.Output.Topic)
@@ -64,6 +64,18 @@ func TestTogetherEqualsApart(t *testing.T) {
 		if e.Name == "strict" && len(want) != 0 || e.Name != "strict" && len(want) == 0 {
 			t.Errorf("%s: %d rows", e.Name, len(want))
 		}
+	}
+}
+
+// TestOrderOfFilesDoesNotMatter: the group that a pipeline commits to is the
+// same whatever the order of its files.
+func TestOrderOfFilesDoesNotMatter(t *testing.T) {
+	all := variants(t)
+	want := newPlan(t, all...).Pipelines[0]
+	slices.Reverse(all)
+	got := newPlan(t, all...).Pipelines[0]
+	if got.Name() != want.Name() || got.Fingerprint() != want.Fingerprint() {
+		t.Errorf("in reverse: %s with fingerprint %x, want %s with %x", got.Name(), got.Fingerprint(), want.Name(), want.Fingerprint())
 	}
 }
 

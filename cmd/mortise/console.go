@@ -6,9 +6,13 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"regexp"
 	"slices"
+	"strings"
 
 	"golang.org/x/term"
+
+	"github.com/mortise-dev/mortise/experiments/spec"
 )
 
 // console is where a command talks to its user: results go to out, everything
@@ -55,6 +59,28 @@ func (c *console) say(format string, args ...any) {
 		fmt.Fprintf(c.err, format+"\n", args...)
 	}
 }
+
+const (
+	red, yellow, cyan, plain = "\x1b[1;31m", "\x1b[1;33m", "\x1b[36m", "\x1b[0m"
+)
+
+// printFinding prints what lint found to w, in color where w takes it.
+func (c *console) printFinding(w io.Writer, d *spec.Diagnostic) {
+	text := d.String()
+	if c.colored(w) {
+		tone := red
+		if d.Severity == spec.SeverityWarning {
+			tone = yellow
+		}
+		kind := fmt.Sprintf("%s[%s]", d.Severity, d.Code)
+		text = strings.Replace(text, ": "+kind+":", ": "+tone+kind+plain+":", 1)
+		text = caretLine.ReplaceAllString(text, tone+"$0"+plain)
+		text = strings.Replace(text, "\nhelp:", "\n"+cyan+"help:"+plain, 1)
+	}
+	fmt.Fprint(w, text)
+}
+
+var caretLine = regexp.MustCompile(`(?m)^ +\^~*$`)
 
 // printJSON prints a result as one JSON object on one line.
 func (c *console) printJSON(v any) error {

@@ -56,7 +56,7 @@ func (c *console) generate(cmd *cobra.Command, f *generateFlags) error {
 	if err := os.MkdirAll(f.out, 0o777); err != nil {
 		return fmt.Errorf("making %s: %w; choose another folder with --out", f.out, err)
 	}
-	bar := c.progress("generating", opts.Impressions)
+	bar := c.progress("generating", opts.Impressions, inRecords)
 	sum, err := g.WriteFiles(f.out, f.format, func(s *traffic.Summary) error {
 		bar.set(s.Impressions.Lines)
 		return cmd.Context().Err()

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"github.com/mortise-dev/mortise/experiments/spec"
@@ -45,7 +43,7 @@ func (c *console) lint(f *loadFlags, args []string, asJSON bool) error {
 		}
 	} else {
 		for i := range found {
-			fmt.Fprint(c.out, found[i].String())
+			c.printFinding(c.out, &found[i])
 		}
 		c.say("%s, %s, %s", count(report.Files, "file"), count(report.Errors, "error"), count(report.Warnings, "warning"))
 	}

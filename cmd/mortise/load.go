@@ -100,7 +100,7 @@ func finding(e *spec.Experiment, code spec.Code, message, help string) spec.Diag
 func (c *console) mustLoad(f *loadFlags, args []string) (*experiments.Plan, error) {
 	plan, found, err := f.load(args)
 	for i := range found {
-		fmt.Fprint(c.err, found[i].String())
+		c.printFinding(c.err, &found[i])
 	}
 	if err == nil && found.HasErrors() {
 		return nil, lintError{countErrors(found)}

@@ -65,6 +65,7 @@ func newRoot(c *console) *cobra.Command {
 		Short: "Turn impression and click streams into labelled training instances",
 		Long: `Mortise holds every impression open until its label arrives or its window runs
 out, then emits one labelled training instance: never early, never twice, never lost.`,
+		Version:       buildVersion().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 
@@ -77,6 +78,7 @@ out, then emits one labelled training instance: never early, never twice, never 
 		},
 		RunE: showHelp,
 	}
+	root.SetVersionTemplate("{{.Version}}")
 	root.SetOut(c.out)
 	root.SetErr(c.err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

@@ -6,24 +6,28 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// progress is a bar on stderr when that is a terminal, else nothing. A total of
-// -1 means that it is not known.
+// progress is a bar on stderr when that is a terminal, else nothing.
 type progress struct{ bar *progressbar.ProgressBar }
 
-func (c *console) progress(what string, total int64) *progress {
+// inRecords and inBytes are what a bar counts.
+var (
+	inRecords = []progressbar.Option{progressbar.OptionShowIts(), progressbar.OptionSetItsString("records")}
+	inBytes   = []progressbar.Option{progressbar.OptionShowBytes(true)}
+)
+
+// progress begins a bar. A total of -1 means that it is not known.
+func (c *console) progress(what string, total int64, unit []progressbar.Option) *progress {
 	if c.quiet || !isTerminal(c.err) {
 		return &progress{}
 	}
-	return &progress{progressbar.NewOptions64(total,
+	return &progress{progressbar.NewOptions64(total, append([]progressbar.Option{
 		progressbar.OptionSetWriter(c.err),
 		progressbar.OptionSetDescription(what),
 		progressbar.OptionShowCount(),
-		progressbar.OptionShowIts(),
-		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionThrottle(100 * time.Millisecond),
 		progressbar.OptionClearOnFinish(),
-		progressbar.OptionEnableColorCodes(c.colored(c.err)),
 		progressbar.OptionFullWidth(),
-	)}
+	}, unit...)...)}
 }
 
 // set moves the bar; describe changes its text. A bar that cannot be drawn is

@@ -96,7 +96,7 @@ func (c *console) replay(ctx context.Context, f *replayFlags, args []string) err
 // function it returns is called.
 func (c *console) watchBytes(what string, rec *recording) (stop func()) {
 	_, total := rec.merged.Progress()
-	bar := c.progress(what, total)
+	bar := c.progress(what, total, inBytes)
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -108,6 +108,9 @@ func (c *console) watchBytes(what string, rec *recording) (stop func()) {
 				return
 			case <-tick.C:
 				read, _ := rec.merged.Progress()
+				if total > 0 {
+					read = min(read, total-1) // it reads ahead; a full bar is taken for done
+				}
 				bar.set(read)
 				bar.describe(fmt.Sprintf("%s %s records", what, thousands(rec.lines.Load())))
 			}

@@ -27,12 +27,17 @@ func newVersion(c *console) *cobra.Command {
 			if asJSON {
 				return c.printJSON(v)
 			}
-			_, err := fmt.Fprintf(c.out, "mortise %s (%s, %s)\n", v.Version, v.Go, v.Platform)
+			_, err := fmt.Fprint(c.out, v)
 			return err
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// String is what `version` prints for people.
+func (v versionInfo) String() string {
+	return fmt.Sprintf("mortise %s (%s, %s)\n", v.Version, v.Go, v.Platform)
 }
 
 func buildVersion() versionInfo {

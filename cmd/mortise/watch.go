@@ -7,7 +7,7 @@ import (
 // watch draws the progress of a run, records read of records there, until the
 // function it returns is called.
 func (c *console) watch(cr *crew, rec *recording) (stop func()) {
-	bar := c.progress("starting", 1)
+	bar := c.progress("starting", 1, inRecords)
 	if bar.bar == nil {
 		return func() {}
 	}
