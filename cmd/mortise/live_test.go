@@ -171,7 +171,7 @@ func TestSilentInputOfARunItself(t *testing.T) {
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")
 	file := write(t, filepath.Join(dir, "feed.yaml"), feed)
-	run := start(t, append([]string{"run", file, "--embedded", data, "--listen", "127.0.0.1:0", "--commit-every", "20ms"}, record(t, dir, 50)...)...)
+	run, _, _ := live(t, data, append([]string{file, "--commit-every", "20ms"}, record(t, dir, 50)...)...)
 	follower := start(t, "tail", "f.instances", "--limit", "50", "--embedded", data)
 	await(t, "the last window to close", follower.ended, run)
 	run.stop()

@@ -331,30 +331,3 @@ func workUntilKilled(addr, dir string, seed uint64) error {
 		}
 	})
 }
-
-// TestPipelineOnKafkaOverBrokerKills kills the broker under a worker that goes on.
-func TestPipelineOnKafkaOverBrokerKills(t *testing.T) {
-	r := newFeed(t)
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 0))
-	at, killed := 2+rng.IntN(5), false
-	restarted := make(chan error, 1)
-	err := workFeed(r.conn, t.TempDir(), func(n int) {
-		if n == at {
-			killed = true
-			delay := time.Duration(rng.IntN(5000)) * time.Microsecond
-			time.AfterFunc(delay, func() { restarted <- errors.Join(r.server.Kill(), r.server.Restart()) })
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !killed {
-		t.Fatal("the worker ended before the broker was killed")
-	}
-	if err := <-restarted; err != nil {
-		t.Fatal(err)
-	}
-	r.check(t)
-}
