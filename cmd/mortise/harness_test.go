@@ -96,7 +96,7 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self, args...)
-	cmd.Env = append(os.Environ(), asCommand+"=1", "GORACE=halt_on_error=1")
+	cmd.Env = append(os.Environ(), asCommand+"=1", "GORACE=halt_on_error=1 atexit_sleep_ms=0")
 	return cmd
 }
 

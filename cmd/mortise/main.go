@@ -112,6 +112,7 @@ func showHelp(cmd *cobra.Command, args []string) error {
 		return unknownVerb(cmd.Root(), args[0])
 	}
 	found.InitDefaultHelpFlag()
+	found.InitDefaultVersionFlag()
 	return found.Help()
 }
 

@@ -41,6 +41,9 @@ func (c *console) pipeline(ctx context.Context, f *runFlags, args []string) (sum
 	if err := brokers.prepare(ctx, plan, f.cluster.partitions, rec != nil); err != nil {
 		return nil, err
 	}
+	if err := f.mustNotBeginAnew(ctx, brokers, plan); err != nil {
+		return nil, err
+	}
 	if rec, err = rec.unpublished(ctx, brokers, f.republish); err != nil {
 		return nil, err
 	}

@@ -67,6 +67,27 @@ func TestTogetherEqualsApart(t *testing.T) {
 	}
 }
 
+// TestAnotherCompanyIsRefused: an experiment that has been running by itself is
+// not begun anew by running it together with another, which would write all its
+// rows again.
+func TestAnotherCompanyIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first, second := variant(t, dir, "first"), variant(t, dir, "second")
+	args := append(record(t, dir, 30), "--embedded", filepath.Join(dir, "data"))
+	runToEnd(t, append(args, first)...)
+	both := append([]string{"run", first, second, "--until-end", "--listen", "127.0.0.1:0"}, args...)
+	fails(t, exitFailed, []string{"experiment first", "mortise.first;", "mortise.first+second", "--group"}, both...)
+	if rows := tailed(t, "f.first", "--embedded", filepath.Join(dir, "data")); len(rows) != 30 {
+		t.Errorf("%d rows, want 30", len(rows))
+	}
+	runToEnd(t, append(args, second)...) // by a command of its own
+	runToEnd(t, append(args, first, second, "--group", "anew")...)
+	if rows := tailed(t, "f.second", "--embedded", filepath.Join(dir, "data")); len(rows) != 60 {
+		t.Errorf("%d rows after beginning anew, want 60", len(rows))
+	}
+}
+
 // checkWeights: positives are all kept, negatives by a quarter.
 func checkWeights(t *testing.T, rows []string) {
 	t.Helper()

@@ -95,6 +95,9 @@ func TestVersionAndSchema(t *testing.T) {
 	if text := succeed(t, "version"); !strings.HasPrefix(text, "mortise ") || strings.Count(text, "\n") != 1 {
 		t.Errorf("version: %q", text)
 	}
+	if short, long := succeed(t, "--version"), succeed(t, "version"); short != long {
+		t.Errorf("--version: %q, version: %q", short, long)
+	}
 	v := decode[map[string]string](t, succeed(t, "version", "--json"))
 	if v["version"] == "" || !strings.HasPrefix(v["go"], "go1.") || !strings.Contains(v["platform"], "/") {
 		t.Errorf("version --json: %v", v)
