@@ -279,7 +279,7 @@ output:
 // TestOpenBandit runs the real logged data, where it is at hand: figures that
 // are known, and the same bytes over 1, 3 and 8 partitions.
 func TestOpenBandit(t *testing.T) {
-	dir := openBanditDir(t)
+	dir := provisioned.Data(t, "openbandit")
 	w := &world{topics: [traffic.NumStreams]string{"imps", "clicks", "orders", "queries"}}
 	w.lines[traffic.Impressions] = readGzip(t, filepath.Join(dir, "impressions.jsonl.gz"))
 	w.lines[traffic.Clicks] = readGzip(t, filepath.Join(dir, "clicks.jsonl.gz"))
@@ -307,20 +307,6 @@ func TestOpenBandit(t *testing.T) {
 			}
 		}
 	}
-}
-
-// openBanditDir finds the data beside the checkout; MORTISE_DATA names another place.
-func openBanditDir(t testing.TB) string {
-	t.Helper()
-	dir := os.Getenv("MORTISE_DATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "shared", "data")
-	}
-	dir = filepath.Join(dir, "openbandit")
-	if _, err := os.Stat(dir); err != nil {
-		provisioned.Missing(t, "openbandit", fmt.Sprintf("%v: set MORTISE_DATA to the folder that holds it", err))
-	}
-	return dir
 }
 
 func readGzip(t testing.TB, path string) (lines []string) {

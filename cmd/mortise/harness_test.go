@@ -27,9 +27,15 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	dir, err := os.MkdirTemp("", "mortise-test")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	release.path = filepath.Join(dir, "mortise")
 	code := m.Run()
-	if release.dir != "" {
-		_ = os.RemoveAll(release.dir) // what stays is in the temporary directory
+	if err := os.RemoveAll(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 	}
 	os.Exit(code)
 }
@@ -37,17 +43,14 @@ func TestMain(m *testing.M) {
 // release is the binary as users get it, built by the first test that asks.
 var release struct {
 	once sync.Once
-	dir  string
+	path string
 	err  error
 }
 
 func released(t *testing.T) string {
 	t.Helper()
 	release.once.Do(func() {
-		if release.dir, release.err = os.MkdirTemp("", "mortise-test"); release.err != nil {
-			return
-		}
-		build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", filepath.Join(release.dir, "mortise"), ".")
+		build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", release.path, ".")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
 			release.err = fmt.Errorf("building the command: %w\n%s", err, out)
@@ -56,7 +59,7 @@ func released(t *testing.T) string {
 	if release.err != nil {
 		t.Fatal(release.err)
 	}
-	return filepath.Join(release.dir, "mortise")
+	return release.path
 }
 
 // patience bounds every wait of a test: far above what is ever needed.

@@ -88,9 +88,9 @@ func runJunk(t *testing.T, largeBytes int, more ...string) (dir string) {
 	}
 	imps.WriteString("\n   \n")                                                                                                    // no records
 	fmt.Fprintf(&clicks, `{"id":"a|b\\c","ts":%d}`+"\n"+`{"id":"ключ 键 🔑","ts":%d}`+"\n"+`{"id":"plain","ts":"noon"}`, t0+5, t0+5) // without a newline at the end
-	args := append(more, write(t, filepath.Join(folder, "feed.yaml"), feed), "--embedded", dir, "--partitions", "3",
-		"--input", "impressions="+write(t, filepath.Join(folder, "imps.jsonl"), imps.String()),
-		"--input", "clicks="+write(t, filepath.Join(folder, "clicks.jsonl"), clicks.String()))
+	args := append([]string{write(t, filepath.Join(folder, "feed.yaml"), feed), "--embedded", dir, "--partitions", "3",
+		"--input", "impressions=" + write(t, filepath.Join(folder, "imps.jsonl"), imps.String()),
+		"--input", "clicks=" + write(t, filepath.Join(folder, "clicks.jsonl"), clicks.String())}, more...)
 	r := atEnd(t, tool(t, released(t), toEnd(args...)...)) // the race detector makes the large records take long
 	if int(r.Impressions.In) != len(bad)+len(sound) || int(r.Instances) != len(sound) || r.Positives != 2 || r.Labels.In != 3 || int(r.DeadLetters) != len(bad)+1 {
 		t.Errorf("%+v, want %d impressions, %d instances, 2 positives, %d dead letters", *r, len(bad)+len(sound), len(sound), len(bad)+1)

@@ -2,11 +2,12 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/mortise-dev/mortise/internal/provisioned"
 )
 
 const openbandit = `experiment: openbandit
@@ -33,21 +34,10 @@ output:
   topic: {name: instances.openbandit, format: json}
 `
 
-// openBanditInputs names the recorded files; MORTISE_DATA says where they are
-// when they do not lie beside the checkout.
+// openBanditInputs names the recorded files.
 func openBanditInputs(t *testing.T) []string {
 	t.Helper()
-	dir := os.Getenv("MORTISE_DATA")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared", "data")
-	}
-	dir = filepath.Join(dir, "openbandit")
-	if _, err := os.Stat(dir); err != nil {
-		if os.Getenv("MORTISE_REQUIRE_ALL") == "1" {
-			t.Fatalf("openbandit: %v; set MORTISE_DATA to the folder that holds it", err)
-		}
-		t.Skipf("LEFT OUT: openbandit: %v; set MORTISE_DATA to the folder that holds it", err)
-	}
+	dir := provisioned.Data(t, "openbandit")
 	return []string{"--input", "impressions=" + filepath.Join(dir, "impressions.jsonl.gz"), "--input", "clicks=" + filepath.Join(dir, "clicks.jsonl.gz")}
 }
 

@@ -108,7 +108,6 @@ func TestDamagedState(t *testing.T) {
 
 // TestStateOfAnother meets state directories that are not this run's.
 func TestStateOfAnother(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")
 	file := write(t, filepath.Join(dir, "feed.yaml"), feed)

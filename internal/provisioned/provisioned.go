@@ -1,5 +1,5 @@
-// Package provisioned lets tests ask for programs that a machine may lack. It
-// belongs to no stage. `make test` installs them where it can (.ci/provision);
+// Package provisioned lets tests ask for programs and data that a machine may
+// lack. It belongs to no stage. `make test` installs them where it can (.ci/provision);
 // where it can't, the suites that need them are left out and say so, except in
 // .ci/run, which sets MORTISE_REQUIRE_ALL=1 so that nothing is left out unseen.
 package provisioned
@@ -7,9 +7,10 @@ package provisioned
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 )
 
-// TB is the part of testing.TB that Tool uses.
+// TB is the part of testing.TB that this package uses.
 type TB interface {
 	Helper()
 	Name() string
@@ -27,6 +28,33 @@ func Tool(t TB, name string) string {
 	}
 	Missing(t, name, err.Error()+": install it with make provision")
 	return ""
+}
+
+// Data returns the folder of the named data set: below MORTISE_DATA, or where
+// that is not set below shared/data beside the checkout. Without it the test is
+// left out, or fails under MORTISE_REQUIRE_ALL=1.
+func Data(t TB, name string) string {
+	t.Helper()
+	root := os.Getenv("MORTISE_DATA")
+	if root == "" {
+		root = filepath.Join(checkout(), "..", "shared", "data")
+	}
+	dir := filepath.Join(root, name)
+	if _, err := os.Stat(dir); err != nil {
+		Missing(t, name, err.Error()+": set MORTISE_DATA to the folder that holds it")
+		return ""
+	}
+	return dir
+}
+
+// checkout is the folder of go.mod, above the package whose test runs.
+func checkout() string {
+	for dir := "."; len(dir) < 1000; dir = filepath.Join("..", dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+	}
+	return "."
 }
 
 // Missing leaves the test out for want of something that the suite needs, or

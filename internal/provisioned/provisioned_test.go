@@ -2,6 +2,8 @@ package provisioned
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -33,5 +35,34 @@ func TestTool(t *testing.T) {
 		if c.failed != strings.Contains(r.failed, c.tool) || (path != "") == (c.left || c.failed) {
 			t.Errorf("%s, required %q: path %q, failed with %q", c.tool, c.require, path, r.failed)
 		}
+	}
+}
+
+func TestData(t *testing.T) {
+	root := t.TempDir()
+	if err := os.Mkdir(filepath.Join(root, "set"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, require string
+		left, failed  bool
+	}{
+		{"set", "1", false, false},
+		{"other", "", true, false},
+		{"other", "1", false, true},
+	} {
+		t.Setenv("MORTISE_REQUIRE_ALL", c.require)
+		t.Setenv("MORTISE_DATA", root)
+		r := &recorder{TB: t}
+		dir := Data(r, c.name)
+		if (r.left != "") != c.left || (r.failed != "") != c.failed || (dir == filepath.Join(root, c.name)) == (c.left || c.failed) {
+			t.Errorf("%s, required %q: folder %q, left out with %q, failed with %q", c.name, c.require, dir, r.left, r.failed)
+		}
+		if !strings.Contains(r.left+r.failed, "MORTISE_DATA") && dir == "" {
+			t.Errorf("%s: %q does not say what to set", c.name, r.left+r.failed)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(checkout(), "go.mod")); err != nil {
+		t.Errorf("the checkout is not found: %v", err)
 	}
 }
