@@ -39,10 +39,9 @@ else
 	$(GOTEST) $$(go list ./... | grep -vE '$(CONCURRENT)')
 	$(GOTEST) $$(.ci/race-flag) $$(go list ./... | grep -E '$(CONCURRENT)')
 endif
-	@.ci/synctests $(GOTEST)
 
 .PHONY: provision
-provision: ## install the programs that tests use (kcat), where the machine allows it
+provision: ## install what tests use (kcat, Apache Kafka), where the machine allows it
 	@.ci/provision
 
 .PHONY: fmt-check
