@@ -62,12 +62,13 @@ func flip(t *testing.T, rng *rand.Rand, path string) {
 	write(t, path, string(content))
 }
 
-// filesOf lists the files of a state directory that hold state, sorted: not the
-// worker's name, which any text can be, and not locks.
+// filesOf lists the files of a state directory that hold state, sorted: not locks,
+// the worker's name, which any text can be, and the format's, which is refused
+// when it looks like that of another version.
 func filesOf(t *testing.T, dir string) (files []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() && d.Name() != "LOCK" && d.Name() != workerFile {
+		if err == nil && d.Type().IsRegular() && d.Name() != "LOCK" && d.Name() != "FORMAT" && d.Name() != workerFile {
 			files = append(files, path)
 		}
 		return err
