@@ -133,8 +133,8 @@ func TestStateOfAnother(t *testing.T) {
 	t.Run("format", func(t *testing.T) {
 		format := filepath.Join(data, "state", "FORMAT")
 		ours := read(t, format)
-		write(t, format, strings.Replace(ours, "1", "2", 1))
-		fails(t, exitFailed, []string{"FORMAT", "format 2", "format 1", "another directory", "--state"}, args...)
+		write(t, format, strings.Replace(ours, "2", "3", 1))
+		fails(t, exitFailed, []string{"FORMAT", "format 3", "format 2", "another directory", "--state"}, args...)
 		write(t, format, ours)
 	})
 	t.Run("folder", func(t *testing.T) {

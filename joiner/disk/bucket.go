@@ -57,7 +57,7 @@ func (l *log) tail(b *bucket) *file {
 			return f
 		}
 	}
-	f := &file{number: l.s.nextFile, kind: l.kind, bucket: b}
+	f := &file{number: l.s.nextFile, kind: l.kind, opening: l.s.opening, bucket: b}
 	l.s.nextFile++
 	h := l.header(f)
 	f.place = h.Place()
@@ -67,7 +67,7 @@ func (l *log) tail(b *bucket) *file {
 }
 
 func (l *log) header(f *file) segment.Header {
-	return segment.Header{Layout: l.layout, Kind: l.kind, File: f.number, Store: l.s.number, Bucket: f.bucket.index, BucketMS: l.spanMS}
+	return segment.Header{Layout: l.layout, Kind: l.kind, File: f.number, Opening: f.opening, Bucket: f.bucket.index, BucketMS: l.spanMS}
 }
 
 // buffer returns the bucket's block of unwritten entries. When the blocks take

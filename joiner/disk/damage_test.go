@@ -157,7 +157,7 @@ func TestFormat(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := o.fs.PathJoin(o.dir, "FORMAT")
-	for text, corrupt := range map[string]bool{"mortise state, format 2\n": false, "": true, "something": true} {
+	for text, corrupt := range map[string]bool{"mortise state, format 9\n": false, "": true, "something": true} {
 		writeFile(t, o.fs, path, []byte(text))
 		_, err := disk.OpenDB(o.dir, disk.Options{FS: o.fs})
 		if err == nil || errors.Is(err, joiner.ErrCorrupt) != corrupt || !strings.Contains(err.Error(), path) {

@@ -15,6 +15,7 @@ import (
 type file struct {
 	number  uint32
 	kind    joiner.LogKind
+	opening uint64 // the one that made it
 	bucket  *bucket
 	place   segment.Place
 	length  int64 // bytes written; 0 until the first block is

@@ -20,7 +20,7 @@ import (
 const (
 	formatFile  = "FORMAT"
 	formatName  = "mortise state, format "
-	formatText  = formatName + "1\n"
+	formatText  = formatName + "2\n"
 	manifestDir = "manifest"
 	tasksDir    = "tasks"
 )

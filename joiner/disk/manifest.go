@@ -54,7 +54,7 @@ func openStore(db *DB, task string, opts joiner.StoreOptions) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, task: task, number: number, dir: db.taskDir(task, number), opts: opts, nextFile: 1}
+	s := &Store{db: db, task: task, number: number, dir: db.taskDir(task, number), opts: opts, opening: newOpening(), nextFile: 1}
 	s.handles.init(db.fs, s.dir, db.opts.OpenFiles)
 	if err := db.fs.MkdirAll(s.dir, 0o777); err != nil {
 		return nil, err
@@ -181,7 +181,7 @@ func (l *loader) finish() error {
 // reopen adds a file that the manifest names. Files come in order of number.
 func (l *log) reopen(number uint32, row *fileRow) *file {
 	b := l.bucketAt(row.bucket)
-	f := &file{number: number, kind: l.kind, bucket: b, length: row.length, entries: row.entries, lows: row.lows, sealed: true}
+	f := &file{number: number, kind: l.kind, opening: row.opening, bucket: b, length: row.length, entries: row.entries, lows: row.lows, sealed: true}
 	h := l.header(f)
 	f.place = h.Place()
 	b.files = append(b.files, f)

@@ -97,9 +97,10 @@ type low struct {
 	source uint16
 }
 
-// appendFileRow writes kind, bucket, length, entries, blocks and lows.
+// appendFileRow writes kind, opening, bucket, length, entries, blocks and lows.
 func appendFileRow(dst []byte, f *file) []byte {
 	dst = append(dst, byte(f.kind))
+	dst = binary.LittleEndian.AppendUint64(dst, f.opening)
 	dst = binary.AppendVarint(dst, f.bucket.index)
 	dst = binary.AppendUvarint(dst, uint64(f.length))
 	dst = binary.AppendUvarint(dst, uint64(f.entries))
@@ -114,6 +115,7 @@ func appendFileRow(dst []byte, f *file) []byte {
 // fileRow is what appendFileRow wrote.
 type fileRow struct {
 	kind                    joiner.LogKind
+	opening                 uint64
 	bucket, length, entries int64
 	blocks                  int
 	lows                    []low
@@ -121,11 +123,11 @@ type fileRow struct {
 
 func parseFileRow(row []byte) (fileRow, error) {
 	bad := fmt.Errorf("file row: %w", joiner.ErrCorrupt)
-	if len(row) == 0 || row[0] >= byte(joiner.NumLogs) {
+	if len(row) < 9 || row[0] >= byte(joiner.NumLogs) {
 		return fileRow{}, bad
 	}
-	r := rowReader{data: row[1:]}
-	f := fileRow{kind: joiner.LogKind(row[0]), bucket: r.varint(), length: int64(r.uvarint(math.MaxUint32)), entries: int64(r.uvarint(math.MaxInt64)), blocks: int(r.uvarint(math.MaxUint32))}
+	r := rowReader{data: row[9:]}
+	f := fileRow{kind: joiner.LogKind(row[0]), opening: binary.LittleEndian.Uint64(row[1:]), bucket: r.varint(), length: int64(r.uvarint(math.MaxUint32)), entries: int64(r.uvarint(math.MaxInt64)), blocks: int(r.uvarint(math.MaxUint32))}
 	for len(r.data) > 0 && !r.bad {
 		f.lows = append(f.lows, low{source: uint16(r.uvarint(math.MaxUint16)), offset: r.varint()})
 	}

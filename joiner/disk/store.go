@@ -12,6 +12,7 @@ type Store struct {
 	db      *DB
 	task    string
 	number  uint64
+	opening uint64 // this one's, in the headers of the files that it makes
 	dir     string
 	opts    joiner.StoreOptions
 	handles handles

@@ -33,7 +33,7 @@ type Header struct {
 	Layout   Layout
 	Kind     joiner.LogKind
 	File     uint32 // the file's number within its store
-	Store    uint64 // the store's number
+	Opening  uint64 // a random number, drawn whenever a store is opened
 	Bucket   int64  // floor(event time / BucketMS) of every entry
 	BucketMS int64
 }
@@ -45,7 +45,7 @@ func (h *Header) Append(dst []byte) []byte {
 	dst = binary.LittleEndian.AppendUint16(dst, Version)
 	dst = append(dst, byte(h.Layout), byte(h.Kind))
 	dst = binary.LittleEndian.AppendUint32(dst, h.File)
-	dst = binary.LittleEndian.AppendUint64(dst, h.Store)
+	dst = binary.LittleEndian.AppendUint64(dst, h.Opening)
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(h.Bucket))
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(h.BucketMS))
 	return binary.LittleEndian.AppendUint64(dst, xxh3.Hash(dst[at:]))
@@ -68,7 +68,7 @@ func ParseHeader(data []byte) (Header, error) {
 	}
 	return Header{
 		Layout: Layout(data[10]), Kind: joiner.LogKind(data[11]), File: le.Uint32(data[12:]),
-		Store: le.Uint64(data[16:]), Bucket: int64(le.Uint64(data[24:])), BucketMS: int64(le.Uint64(data[32:])),
+		Opening: le.Uint64(data[16:]), Bucket: int64(le.Uint64(data[24:])), BucketMS: int64(le.Uint64(data[32:])),
 	}, nil
 }
 

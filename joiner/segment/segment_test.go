@@ -26,7 +26,7 @@ type image struct {
 }
 
 func newImage(layout Layout) *image {
-	h := Header{Layout: layout, Kind: joiner.Labels, File: 7, Store: 3, Bucket: -2, BucketMS: 10_000}
+	h := Header{Layout: layout, Kind: joiner.Labels, File: 7, Opening: 3, Bucket: -2, BucketMS: 10_000}
 	return &image{header: h, place: h.Place(), data: h.Append(nil)}
 }
 
@@ -144,7 +144,7 @@ func TestPlace(t *testing.T) {
 		second := bytes.Clone(m.data[ix.Off:])
 		for _, change := range []func(h *Header, ix *Index, ordinal *int){
 			func(h *Header, _ *Index, _ *int) { h.File++ },
-			func(h *Header, _ *Index, _ *int) { h.Store++ },
+			func(h *Header, _ *Index, _ *int) { h.Opening++ },
 			func(h *Header, _ *Index, _ *int) { h.Kind = joiner.Seen },
 			func(h *Header, _ *Index, _ *int) { h.Bucket++ },
 			func(_ *Header, ix *Index, _ *int) { ix.Off-- },
