@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	mortise "github.com/mortise-dev/mortise"
@@ -41,7 +42,7 @@ func (w *Worker) produce() error {
 // commit makes the round's output and the positions one; with manifest, local
 // state follows. Local state may lag behind the group's offsets, never lead.
 func (w *Worker) commit(ctx context.Context, manifest bool) error {
-	now := time.Now()
+	now := w.opts.Now()
 	w.lastDone = now
 	if w.dirty {
 		offsets := map[TopicPartition]CommittedOffset{}
@@ -53,7 +54,7 @@ func (w *Worker) commit(ctx context.Context, manifest bool) error {
 		}
 		w.dirty = false
 		w.commits++
-		w.commitTime += time.Since(now)
+		w.commitTime += w.opts.Now().Sub(now)
 	}
 	if !manifest {
 		return nil
@@ -64,7 +65,7 @@ func (w *Worker) commit(ctx context.Context, manifest bool) error {
 			continue
 		}
 		if err := r.task.Commit(r.task.Snapshot(w.pipeline.Fingerprint(), r.next)); err != nil {
-			return fmt.Errorf("committing the state of partition %d: %w", r.partition, err)
+			return fmt.Errorf("committing state: %w", &taskError{r.partition, err})
 		}
 	}
 	return nil
@@ -73,8 +74,8 @@ func (w *Worker) commit(ctx context.Context, manifest bool) error {
 // offsets adds what the runner commits: the next offset of each input, and the
 // snapshot beside the main one.
 func (r *runner) offsets(into map[TopicPartition]CommittedOffset, plan uint64) {
-	if r.rebuild != nil {
-		return // nothing new has been decided
+	if r.rebuild != nil || slices.Min(r.next) < 0 {
+		return // nothing new has been decided, or nothing read yet
 	}
 	for in := range r.pipeline.Sources {
 		tp := TopicPartition{r.pipeline.Sources[in].Topic, r.partition}
@@ -112,7 +113,7 @@ func (w *Worker) produceLetter(d *deadLetter) error {
 // where the topic takes no more: its place in its topic is in the letter.
 func (w *Worker) produceShrinking(enc *letterEncoder, dl *mortise.DeadLetter, line []byte) error {
 	for keep := len(dl.Raw); ; keep /= 4 {
-		err := w.transport.Produce(&Output{Topic: enc.topic, Value: line, TimestampMS: w.opts.NowMS(), Headers: enc.headers(dl)})
+		err := w.transport.Produce(&Output{Topic: enc.topic, Value: line, TimestampMS: w.nowMS(), Headers: enc.headers(dl)})
 		if !errors.Is(err, ErrTooLarge) || keep == 0 {
 			return err
 		}

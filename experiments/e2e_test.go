@@ -138,14 +138,14 @@ func work(t testing.TB, plan *experiments.Plan, b *simBroker, rng *rand.Rand, ki
 			}
 		}
 		for left := kills; ; left-- {
-			tr := &simTransport{broker: b, rng: rng, topics: topics, steps: -1, unsure: rng.IntN(2) == 0}
+			tr := newSimTransport(b, rng, topics)
 			if left > 0 {
 				tr.steps = 1 + rng.IntN(60)
 			}
 			w, err := experiments.NewWorker(p, tr, states, fmt.Sprintf("group%d", i), experiments.WorkerOptions{
 				UntilEnd: true, PollRecords: 1 + rng.IntN(300), CloseRows: 1 + rng.IntN(300), PollWait: time.Nanosecond,
 				CommitEvery: time.Duration(1 + rng.IntN(2_000_000)), ManifestEvery: time.Duration(1 + rng.IntN(5_000_000)),
-				NowMS: func() int64 { return 1_900_000_000_000 }, Letters: func(string, []byte) error { return nil },
+				Now: func() time.Time { return time.Now().AddDate(4, 0, 0) }, Letters: func(string, []byte) error { return nil },
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -34,7 +34,7 @@ func TestIdleOnlyOnceAllIsPublished(t *testing.T) {
 	published := make(chan struct{})
 	nowMS, polls := int64(1_760_000_000_000), 0
 	var early int
-	tr := &pollTransport{&simTransport{broker: b, rng: rand.New(rand.NewPCG(1, 1)), topics: []string{"imps", "clicks", "orders", "queries"}, steps: -1}, func() {
+	tr := &pollTransport{newSimTransport(b, rand.New(rand.NewPCG(1, 1)), []string{"imps", "clicks", "orders", "queries"}), func() {
 		nowMS += time.Hour.Milliseconds()
 		switch polls++; {
 		case polls == 20:
@@ -45,7 +45,7 @@ func TestIdleOnlyOnceAllIsPublished(t *testing.T) {
 		}
 	}}
 	w, err := experiments.NewWorker(newPlan(t, parse(t, "hostile.yaml", hostile)).Pipelines[0], tr, &simStates{map[string]*memory.Disk{}}, "group",
-		experiments.WorkerOptions{InputDone: published, CommitEvery: time.Nanosecond, NowMS: func() int64 { return nowMS }})
+		experiments.WorkerOptions{InputDone: published, CommitEvery: time.Nanosecond, Now: func() time.Time { return time.UnixMilli(nowMS) }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,9 +1,9 @@
 package experiments
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/mortise-dev/mortise/joiner"
 )
@@ -16,50 +16,22 @@ const (
 
 func (w *Worker) stateName(partition int32) string { return fmt.Sprintf("%s/%d", w.name, partition) }
 
-// openTasks opens a task for every partition that was assigned and decides
-// where each starts to read:
+// openTask opens the task of one partition and decides where it starts to read;
+// committed is per source. It runs beside the other tasks.
 //
-// Local state, or nothing, stands at offsets S0; the group has committed S1 >=
-// S0. S0 to S1 is read for the state alone; from S1 on the task is live.
-func (w *Worker) openTasks(committed map[TopicPartition]CommittedOffset) error {
-	var partitions []int32
-	for tp := range committed {
-		if tp.Topic == w.pipeline.Sources[0].Topic {
-			partitions = append(partitions, tp.Partition)
-		}
-	}
-	slices.Sort(partitions)
-	start := map[TopicPartition]int64{}
-	for _, p := range partitions {
-		if err := w.openTask(p, committed, start); err != nil {
-			return err
-		}
-	}
-	return w.transport.Start(start)
-}
-
-func (w *Worker) openTask(partition int32, committed map[TopicPartition]CommittedOffset, start map[TopicPartition]int64) error {
-	for i := range w.pipeline.Sources {
-		topic := w.pipeline.Sources[i].Topic
-		if _, ok := committed[TopicPartition{topic, partition}]; !ok {
-			return fmt.Errorf("topic %s has no partition %d that this worker owns, but %s has: topics that are joined need the same number of partitions, keyed alike",
-				topic, partition, w.pipeline.Sources[0].Topic)
-		}
-	}
-	at, err := w.committedAt(partition, committed)
+// Local state, a checkpoint or nothing stands at offsets S0; the group has
+// committed S1 >= S0. S0 to S1 is read for the state alone; from S1 on the task
+// is live.
+func (w *Worker) openTask(ctx context.Context, partition int32, committed []CommittedOffset) (*runner, error) {
+	at, err := w.committedAt(partition, committed[0])
 	if err != nil {
-		return err
+		return nil, err
 	}
-	r, local, err := w.openRunner(partition, at)
+	r, local, err := w.openRunner(ctx, partition, at)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	w.runners = append(w.runners, r)
 	for in := range w.pipeline.Sources {
-		topic := w.pipeline.Sources[in].Topic
-		tp := TopicPartition{topic, partition}
-		rt := w.byPart[tp]
-		w.byPart[tp] = route{r, append(rt.inputs, in)}
 		switch {
 		case local != nil:
 			r.next[in] = local.Offsets[in]
@@ -68,17 +40,15 @@ func (w *Worker) openTask(partition int32, committed map[TopicPartition]Committe
 		default:
 			r.next[in] = w.startOffset()
 		}
-		if prior, ok := start[tp]; ok && prior >= 0 { // one topic read as two sources: from where the first of them needs it
-			start[tp] = min(prior, r.next[in])
-		} else {
-			start[tp] = r.next[in]
-		}
 	}
 	if at != nil && !at.Equal(local) {
 		r.startRebuild(at)
-		return r.maybeFinishRebuild(w.opts.NowMS())
+		if err := r.maybeFinishRebuild(w.nowMS()); err != nil {
+			w.closeTask(r)
+			return nil, err
+		}
 	}
-	return nil
+	return r, nil
 }
 
 func (w *Worker) startOffset() int64 {
@@ -89,12 +59,11 @@ func (w *Worker) startOffset() int64 {
 }
 
 // committedAt reads what the group has committed for a partition; nil when nothing.
-func (w *Worker) committedAt(partition int32, committed map[TopicPartition]CommittedOffset) (*joiner.Snapshot, error) {
-	tp := TopicPartition{w.pipeline.Sources[0].Topic, partition}
-	c := committed[tp]
+func (w *Worker) committedAt(partition int32, c CommittedOffset) (*joiner.Snapshot, error) {
 	if c.Next < 0 {
 		return nil, nil
 	}
+	tp := TopicPartition{w.pipeline.Sources[0].Topic, partition}
 	at, err := joiner.ParseMetadata(c.Metadata)
 	if err != nil {
 		return nil, fmt.Errorf("consumer group %s, %s[%d]: %w: another program uses this group, or it was reset by hand; choose another with --group", w.name, tp.Topic, partition, err)
@@ -106,40 +75,64 @@ func (w *Worker) committedAt(partition int32, committed map[TopicPartition]Commi
 	return at, nil
 }
 
-// openRunner opens local state if it can be continued from, else an empty one.
-func (w *Worker) openRunner(partition int32, at *joiner.Snapshot) (*runner, *joiner.Snapshot, error) {
-	name := w.stateName(partition)
+// openRunner opens local state if it can be continued from, else what a
+// checkpoint brings back, else an empty one. The snapshot is the state's.
+func (w *Worker) openRunner(ctx context.Context, partition int32, at *joiner.Snapshot) (*runner, *joiner.Snapshot, error) {
+	r, local, why := w.openLocal(partition, at)
+	if why == nil && (at == nil || local != nil && !w.farBehind(local, at)) {
+		return r, local, nil
+	}
+	if why != nil && !errors.Is(why, joiner.ErrCorrupt) && !errors.Is(why, errUnusable) {
+		return nil, nil, fmt.Errorf("opening the state of partition %d: %w", partition, why)
+	}
+	if r != nil {
+		w.closeTask(r)
+	}
+	restored, err := w.restore(ctx, partition, at, local)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !restored && why != nil {
+		w.opts.Log.Info("local state cannot be continued from and is rebuilt from the topics", "partition", partition, "err", why)
+		if err := w.states.Reset(w.stateName(partition)); err != nil {
+			return nil, nil, fmt.Errorf("discarding the state of partition %d: %w", partition, err)
+		}
+	}
+	if r, local, err = w.openLocal(partition, at); err != nil {
+		return nil, nil, fmt.Errorf("opening the state of partition %d: %w", partition, &taskError{partition, err})
+	}
+	return r, local, nil
+}
+
+// errUnusable says that local state is sound, and of no use.
+var errUnusable = errors.New("it has seen what the group has not committed, or another definition")
+
+// openLocal opens the state that is there; the snapshot is nil when there is none.
+func (w *Worker) openLocal(partition int32, at *joiner.Snapshot) (_ *runner, _ *joiner.Snapshot, err error) {
 	opts := w.pipeline.Join.StoreOptions()
 	if w.pipeline.Join.Early {
 		opts.BlockBytes = 16 << 10 // a block is read for every label that arrives
 	}
-	store, err := w.states.Open(name, opts)
-	var local *joiner.Snapshot
-	if err == nil {
-		local, err = usable(store, at)
+	store, err := w.states.Open(w.stateName(partition), opts)
+	if err != nil {
+		return nil, nil, err
 	}
-	if err == nil && (local != nil || store.Meta() == nil) {
-		r, rerr := w.newRunner(partition, store)
-		if rerr == nil {
-			return r, local, nil
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, store.Close())
 		}
-		err = rerr
-	}
-	if store != nil {
-		err = errors.Join(err, store.Close())
-	}
-	if err != nil && !errors.Is(err, joiner.ErrCorrupt) {
-		return nil, nil, fmt.Errorf("opening the state of partition %d: %w", partition, err)
-	}
-	w.opts.Log.Info("local state cannot be continued from and is rebuilt from the topics", "partition", partition, "err", err)
-	if err := w.states.Reset(name); err != nil {
-		return nil, nil, fmt.Errorf("discarding the state of partition %d: %w", partition, err)
-	}
-	if store, err = w.states.Open(name, opts); err != nil {
-		return nil, nil, fmt.Errorf("opening the state of partition %d: %w", partition, err)
+	}()
+	var local *joiner.Snapshot
+	if meta := store.Meta(); meta != nil {
+		if local, err = usable(meta, at); err != nil {
+			return nil, nil, err
+		}
 	}
 	r, err := w.newRunner(partition, store)
-	return r, nil, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return r, local, nil
 }
 
 func (w *Worker) newRunner(partition int32, store joiner.Store) (*runner, error) {
@@ -147,26 +140,26 @@ func (w *Worker) newRunner(partition int32, store joiner.Store) (*runner, error)
 	if w.opts.Trace != nil {
 		trace = func(t joiner.Trace) { w.opts.Trace(partition, t) }
 	}
-	return newRunner(w.pipeline, partition, w.cleaners, store, w.opts.NowMS(), trace)
+	return newRunner(w.pipeline, partition, w.cleaners, store, w.nowMS(), trace)
 }
 
-// usable returns the store's snapshot if a task can go on from it towards at:
-// it must not have seen what the group has not committed.
-func usable(store joiner.Store, at *joiner.Snapshot) (*joiner.Snapshot, error) {
-	meta := store.Meta()
-	if meta == nil || at == nil {
-		return nil, nil
-	}
+// usable reads a state's snapshot. A task can go on from it towards at if it has
+// not seen what the group has not committed; else the error wraps errUnusable,
+// or joiner.ErrCorrupt.
+func usable(meta []byte, at *joiner.Snapshot) (*joiner.Snapshot, error) {
 	local, err := joiner.ParseSnapshot(meta)
+	if errors.Is(err, joiner.ErrOtherVersion) {
+		return nil, fmt.Errorf("%w: %w", errUnusable, err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if local.Plan != at.Plan || len(local.Offsets) != len(at.Offsets) || at.Cursor.Less(local.Cursor) {
-		return nil, nil
+	if at == nil || local.Plan != at.Plan || len(local.Offsets) != len(at.Offsets) || at.Cursor.Less(local.Cursor) {
+		return nil, errUnusable
 	}
 	for i := range local.Offsets {
 		if local.Offsets[i] > at.Offsets[i] {
-			return nil, nil
+			return nil, errUnusable
 		}
 	}
 	return local, nil

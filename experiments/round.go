@@ -22,7 +22,7 @@ func (w *Worker) round(ctx context.Context) error {
 	if err != nil && ctx.Err() == nil {
 		return err
 	}
-	nowMS := w.opts.NowMS()
+	nowMS := w.nowMS()
 	work := map[*runner][]Fetched{}
 	for _, f := range fetched {
 		if rt, ok := w.byPart[f.TopicPartition]; ok {
@@ -33,7 +33,12 @@ func (w *Worker) round(ctx context.Context) error {
 	g := new(errgroup.Group)
 	g.SetLimit(w.opts.Parallel)
 	for _, r := range w.runners {
-		g.Go(func() error { return w.work(r, work[r], nowMS) })
+		g.Go(func() error {
+			if err := w.work(r, work[r], nowMS); err != nil {
+				return &taskError{r.partition, err}
+			}
+			return nil
+		})
 	}
 	if err := g.Wait(); err != nil {
 		return err
@@ -43,7 +48,7 @@ func (w *Worker) round(ctx context.Context) error {
 	}
 	w.align(nowMS)
 	w.observe(nowMS)
-	w.ended = w.opts.UntilEnd
+	w.ended = w.opts.UntilEnd && len(w.runners) > 0 && w.jobs.running == 0
 	for _, r := range w.runners {
 		w.ended = w.ended && r.finished
 	}
@@ -67,7 +72,7 @@ func (w *Worker) work(r *runner, fetched []Fetched, nowMS int64) error {
 	}
 	r.checkEnds()
 	if err := r.advance(nowMS, max(w.opts.CloseRows/len(w.runners), 1)); err != nil {
-		return fmt.Errorf("closing windows of partition %d: %w", r.partition, err)
+		return fmt.Errorf("closing windows: %w", err)
 	}
 	return nil
 }
@@ -85,20 +90,19 @@ func (w *Worker) inputDone() bool {
 	}
 }
 
-// learnEnds asks where the inputs end, once, when all input is there.
+// learnEnds asks where the inputs of tasks end, once for each, when all input is there.
 func (w *Worker) learnEnds(ctx context.Context) error {
-	if !w.opts.UntilEnd {
-		return nil
-	}
-	if !w.inputDone() {
-		return nil
-	}
-	if len(w.runners) == 0 || w.runners[0].ends != nil {
+	if !w.opts.UntilEnd || !w.inputDone() {
 		return nil
 	}
 	var parts []TopicPartition
-	for tp := range w.byPart {
-		parts = append(parts, tp)
+	for _, r := range w.runners {
+		if r.ends == nil {
+			parts = append(parts, w.partsOf(r.partition)...)
+		}
+	}
+	if len(parts) == 0 {
+		return nil
 	}
 	w.opts.Log.Debug("all input is there", "group", w.name)
 	ends, err := w.transport.Ends(ctx, parts)
@@ -106,6 +110,9 @@ func (w *Worker) learnEnds(ctx context.Context) error {
 		return fmt.Errorf("asking where the inputs end: %w", err)
 	}
 	for _, r := range w.runners {
+		if r.ends != nil {
+			continue
+		}
 		at := make([]int64, len(w.pipeline.Sources))
 		for i := range w.pipeline.Sources {
 			at[i] = ends[TopicPartition{w.pipeline.Sources[i].Topic, r.partition}]

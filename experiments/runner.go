@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
+	"time"
 
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/joiner"
@@ -27,14 +28,20 @@ type runner struct {
 	out       outbox
 	all       uint32
 
-	rebuild *joiner.Snapshot // until reached, events are state only
-	held    []heldRecord     // events beyond it, kept until every input has reached it
+	rebuild    *joiner.Snapshot // until reached, events are state only
+	acceptLost bool             // state that cannot be rebuilt is counted as lost
+	lost       []int64          // per input: records that the log no longer held, to be counted
+	held       []heldRecord     // events beyond it, kept until every input has reached it
 
 	firstMS  int64   // least event time seen; alignment starts there
 	ends     []int64 // per input under --until-end; nil until known
 	finished bool    // every window is closed and no more input comes
 	due      bool    // more impressions are due than the last round could close
 	event    clean.Event
+
+	saving    bool      // a checkpoint is being copied
+	savedAt   time.Time // when the last one was begun
+	savedMark time.Time // the manifest that it holds
 }
 
 type heldRecord struct {
@@ -43,7 +50,7 @@ type heldRecord struct {
 }
 
 func newRunner(p *Pipeline, partition int32, sources []*clean.Source, store joiner.Store, nowMS int64, trace func(joiner.Trace)) (*runner, error) {
-	r := &runner{pipeline: p, partition: partition, store: store, next: make([]int64, len(p.Sources)), high: make([]int64, len(p.Sources)), caughtUp: make([]bool, len(p.Sources)), all: uint32(1<<len(p.Experiments) - 1), firstMS: joiner.NoTimeMS}
+	r := &runner{pipeline: p, partition: partition, store: store, next: make([]int64, len(p.Sources)), lost: make([]int64, len(p.Sources)), high: make([]int64, len(p.Sources)), caughtUp: make([]bool, len(p.Sources)), all: uint32(1<<len(p.Experiments) - 1), firstMS: joiner.NoTimeMS}
 	opts := p.Join
 	opts.Trace = trace
 	task, err := joiner.New(opts, store, newProgram(p, sources, &r.out))
@@ -67,6 +74,27 @@ func (r *runner) reached(in int) bool { return r.rebuild == nil || r.next[in] >=
 func (r *runner) startRebuild(at *joiner.Snapshot) {
 	r.rebuild = at
 	r.task.BeginRebuild()
+}
+
+// skip goes on behind a gap and notes what is lost with it: of the records that
+// were committed already the state's account tells, of the others their number.
+func (r *runner) skip(g Gap) error {
+	if g.Recreate {
+		return fmt.Errorf("%s[%d] was made anew, so nothing in it follows on what is committed: begin anew with another --group", g.Topic, g.Partition)
+	}
+	for in := range r.pipeline.Sources {
+		if r.pipeline.Sources[in].Topic != g.Topic || r.next[in] >= g.First {
+			continue
+		}
+		from := r.next[in]
+		if r.rebuild != nil {
+			from = max(from, r.rebuild.Offsets[in])
+		}
+		r.lost[in] += max(g.First-from, 0)
+		r.next[in] = g.First
+		r.acceptLost = true
+	}
+	return nil
 }
 
 // take feeds records of one input. Records beyond the rebuild point wait until

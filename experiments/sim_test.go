@@ -55,10 +55,17 @@ type simTransport struct {
 	topics []string
 	next   map[experiments.TopicPartition]int64
 	paused map[experiments.TopicPartition]bool
-	fresh  bool // the next Poll reports every partition
+	fresh  map[experiments.TopicPartition]bool // the next Poll reports them
 	open   map[string][]simOutput
-	steps  int  // polls and commits left to live; negative: for ever
-	unsure bool // die after a commit took effect, before the worker hears of it
+
+	assigned bool
+	steps    int  // polls and commits left to live; negative: for ever
+	unsure   bool // die after a commit took effect, before the worker hears of it
+}
+
+func newSimTransport(b *simBroker, rng *rand.Rand, topics []string) *simTransport {
+	return &simTransport{broker: b, rng: rng, topics: topics, steps: -1, unsure: rng.IntN(2) == 0, next: map[experiments.TopicPartition]int64{},
+		fresh: map[experiments.TopicPartition]bool{}, open: map[string][]simOutput{}}
 }
 
 var errKilled = errors.New("killed by the simulation")
@@ -68,8 +75,11 @@ func (t *simTransport) die() bool {
 	return t.steps == 0
 }
 
-func (t *simTransport) Assignment(context.Context) (map[experiments.TopicPartition]experiments.CommittedOffset, error) {
-	t.open = map[string][]simOutput{}
+func (t *simTransport) Assigned() (experiments.Assignment, error) {
+	if t.assigned {
+		return experiments.Assignment{}, nil
+	}
+	t.assigned = true
 	got := map[experiments.TopicPartition]experiments.CommittedOffset{}
 	for _, name := range t.topics {
 		for p := range t.broker.topic(name) {
@@ -81,16 +91,23 @@ func (t *simTransport) Assignment(context.Context) (map[experiments.TopicPartiti
 			got[tp] = c
 		}
 	}
-	return got, nil
+	return experiments.Assignment{Gained: got}, nil
 }
 
 func (t *simTransport) Start(offsets map[experiments.TopicPartition]int64) error {
-	t.next, t.fresh = maps.Clone(offsets), true
-	for tp, off := range t.next {
-		if off < 0 {
-			t.next[tp] = 0
-		}
+	for tp, off := range offsets {
+		t.next[tp], t.fresh[tp] = max(off, 0), true
 	}
+	return nil
+}
+
+func (t *simTransport) Release([]experiments.TopicPartition) error { return nil }
+
+func (t *simTransport) Abort(context.Context) error {
+	t.assigned = false
+	clear(t.next)
+	clear(t.fresh)
+	clear(t.open)
 	return nil
 }
 
@@ -110,13 +127,13 @@ func (t *simTransport) Poll(ctx context.Context, limit int, _ time.Duration) ([]
 		if t.paused[tp] {
 			n = 0
 		}
-		if n == 0 && !t.fresh {
+		if n == 0 && !t.fresh[tp] {
 			continue
 		}
 		t.next[tp] = from + n
 		out = append(out, experiments.Fetched{TopicPartition: tp, Records: slices.Clone(log[from : from+n]), Next: from + n, HighWatermark: int64(len(log))})
 	}
-	t.fresh = false
+	clear(t.fresh)
 	return out, ctx.Err()
 }
 

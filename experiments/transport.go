@@ -3,6 +3,8 @@ package experiments
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	mortise "github.com/mortise-dev/mortise"
@@ -43,29 +45,80 @@ type Header struct {
 	Value []byte
 }
 
-// ErrRebalanced says that the group gave this worker's partitions out anew.
-// What was produced since the last commit is aborted, and the offsets were not
-// committed: the worker calls Assignment and begins again from what it returns.
+// ErrRebalanced says that the transport lost what this worker owned: the group
+// gave it to others without asking, another worker has fenced this one, or what
+// was produced since the last commit could not be committed. That is aborted,
+// and no offset has moved. What the worker owns now, or still, comes anew out
+// of Assigned.
 var ErrRebalanced = errors.New("the consumer group rebalanced")
 
 // ErrTooLarge says that a topic does not take a record of this size. The
 // transaction goes on: something smaller may be produced instead.
 var ErrTooLarge = errors.New("record too large")
 
+// Assignment is how what a worker owns has changed. Partitions of one number
+// come and go together, over all topics that are read.
+type Assignment struct {
+	// Gained are partitions that the worker owns from now on, with what the group
+	// committed for each, read after their last owner's work was decided. They are
+	// not read before Start.
+	Gained map[TopicPartition]CommittedOffset
+	// Revoked are partitions that the group wants back. They stay the worker's
+	// until it calls Release, so that it can commit what it did for them; the group
+	// waits that long, within bounds, while all other partitions go on.
+	Revoked []TopicPartition
+}
+
+// GapError says that a log no longer holds what has to be read.
+type GapError struct{ Gaps []Gap }
+
+// Gap is a stretch of a partition that is gone.
+type Gap struct {
+	TopicPartition
+	Need     int64 // the first offset that has to be read
+	First    int64 // the first that is there
+	FirstMS  int64 // its timestamp, ms UTC; 0 when the partition is empty
+	Recreate bool  // Need lies beyond the end: the topic was made anew
+}
+
+// Error names every partition, and what can be done.
+func (e *GapError) Error() string {
+	var b strings.Builder
+	b.WriteString("the log no longer holds what has to be read again:")
+	for _, g := range e.Gaps {
+		switch {
+		case g.Recreate:
+			fmt.Fprintf(&b, " %s[%d] ends before offset %d, so the topic was made anew;", g.Topic, g.Partition, g.Need)
+		case g.FirstMS == 0:
+			fmt.Fprintf(&b, " %s[%d] from offset %d to %d, and nothing is left of it;", g.Topic, g.Partition, g.Need, g.First)
+		default:
+			fmt.Fprintf(&b, " %s[%d] from offset %d to %d, the first left being of %s;", g.Topic, g.Partition, g.Need, g.First,
+				time.UnixMilli(g.FirstMS).UTC().Format(time.RFC3339))
+		}
+	}
+	b.WriteString(" retention removed it: go on without it, counting what is lost, with --accept-gap, or begin anew with another --group; " +
+		"keep the topics longer than the window and the longest outage together")
+	return b.String()
+}
+
 // Transport is a worker's two Kafka ends: what it reads, what it writes, and
 // the commit that joins them. One goroutine uses it. Errors that retrying can
-// mend are retried inside; what comes out stops the worker.
+// mend are retried inside. ErrRebalanced may come out of every call but Abort and
+// Close; any other error stops the worker.
 type Transport interface {
-	// Assignment returns the partitions that this worker owns now, after
-	// waiting until it has some (or ctx ends), with what the group committed
-	// for each. It is called once before the first Poll and again whenever Poll
-	// returns ErrRebalanced.
-	Assignment(ctx context.Context) (map[TopicPartition]CommittedOffset, error)
-	// Start sets where reading begins for each owned partition; OffsetEarliest
-	// and OffsetLatest stand for offsets too. The first Poll after it reports
-	// every partition, with records or without.
+	// Assigned returns what has changed since the last call, empty when nothing
+	// has. It does not wait. A partition may be revoked before it was started.
+	Assigned() (Assignment, error)
+	// Start begins reading gained partitions at these offsets; OffsetEarliest and
+	// OffsetLatest stand for offsets too. The next Poll reports each of them, with
+	// records or without. A *GapError leaves all of them not started; they may be
+	// started elsewhere.
 	Start(offsets map[TopicPartition]int64) error
-	// Poll waits at most wait for records and returns what came, maybe nothing.
+	// Release gives revoked partitions up. What was produced for them and is not
+	// committed goes into the next commit, so the worker commits first.
+	Release(parts []TopicPartition) error
+	// Poll waits at most wait for records and returns what came, maybe nothing. It
+	// returns early when the assignment changes.
 	Poll(ctx context.Context, maxRecords int, wait time.Duration) ([]Fetched, error)
 	// Ends returns the end offsets (last stable) of partitions, asked of the broker now.
 	Ends(ctx context.Context, parts []TopicPartition) (map[TopicPartition]int64, error)
@@ -77,8 +130,13 @@ type Transport interface {
 	// but for ErrTooLarge.
 	Produce(out *Output) error
 	// Commit flushes what was produced and commits it together with the
-	// offsets, in one transaction where delivery is exactly_once.
+	// offsets, in one transaction where delivery is exactly_once. After nil it is
+	// committed; after ErrRebalanced it may be or not: what Assigned then says is
+	// committed tells.
 	Commit(ctx context.Context, offsets map[TopicPartition]CommittedOffset) error
+	// Abort throws away what was produced since the last commit and reads nothing
+	// more: Assigned reports anew all that the worker owns.
+	Abort(ctx context.Context) error
 	// Close aborts what is open and leaves the group.
 	Close() error
 }

@@ -40,8 +40,20 @@ type WorkerOptions struct {
 	MaxAhead time.Duration
 	// Parallel is how many tasks work at once. The default is GOMAXPROCS.
 	Parallel int
-	// NowMS is the wall clock, ms UTC. The default is the system's.
-	NowMS func() int64
+	// Checkpoints, where set, keeps copies of the state in another place, from
+	// which a task comes back on another machine.
+	Checkpoints Checkpoints
+	// CheckpointEvery is how often each task is copied. The default is a minute.
+	CheckpointEvery time.Duration
+	// AcceptGap goes on where a log no longer holds what has to be read again,
+	// and counts what is lost, instead of ending with a *GapError.
+	AcceptGap bool
+	// Now is the clock: its wall time judges event times and idleness, its
+	// monotonic time when to commit. The default is time.Now.
+	Now func() time.Time
+	// Go runs what takes long beside the tasks that are at work: opening and
+	// copying state. The default is a goroutine.
+	Go func(func())
 	// Log is where the worker tells what it does. The default discards.
 	Log *slog.Logger
 	// Trace, where set, is told what becomes of every event of every task.
@@ -59,8 +71,12 @@ func (o *WorkerOptions) EnsureDefaults() {
 	setDefault(&o.PollWait, 100*time.Millisecond)
 	setDefault(&o.CloseRows, 50_000)
 	setDefault(&o.Parallel, runtime.GOMAXPROCS(0))
-	if o.NowMS == nil {
-		o.NowMS = func() int64 { return time.Now().UnixMilli() }
+	setDefault(&o.CheckpointEvery, time.Minute)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Go == nil {
+		o.Go = func(f func()) { go f() }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -83,18 +99,21 @@ type Worker struct {
 	cleaners  []*clean.Source
 	encoders  []*letterEncoder // per experiment
 	headers   [][]Header       // per experiment
+	inputOf   map[string][]int // topic → inputs
 
-	runners  []*runner
+	runners  []*runner // of the tasks at work, by partition
 	byPart   map[TopicPartition]route
-	inputOf  map[string][]int // topic → inputs
-	lastDone time.Time        // of the last commit
-	lastMark time.Time        // of the last manifest
-	dirty    bool             // something happened since the last commit
+	opening  map[int32]context.CancelFunc // tasks whose state is being opened
+	jobs     jobs
+	lastDone time.Time // of the last commit
+	lastMark time.Time // of the last manifest
+	dirty    bool      // something happened since the last commit
 	ended    bool
 	corrupt  int // how often state was discarded
 
-	commits    int64
-	commitTime time.Duration
+	commits     int64
+	commitTime  time.Duration
+	checkpoints CheckpointStatus
 
 	mu     sync.Mutex
 	status Status
@@ -110,7 +129,7 @@ func NewWorker(p *Pipeline, t Transport, s States, group string, opts WorkerOpti
 	opts.EnsureDefaults()
 	setDefault(&opts.MaxAhead, max(time.Duration(p.Join.DelayMS/4)*time.Millisecond, time.Minute))
 	w := &Worker{pipeline: p, transport: t, states: s, opts: opts, name: group, inputOf: map[string][]int{}}
-	cleaners, err := p.cleaners(opts.NowMS)
+	cleaners, err := p.cleaners(w.nowMS)
 	if err != nil {
 		return nil, err
 	}
@@ -129,6 +148,8 @@ func NewWorker(p *Pipeline, t Transport, s States, group string, opts WorkerOpti
 	return w, nil
 }
 
+func (w *Worker) nowMS() int64 { return w.opts.Now().UnixMilli() }
+
 // maxCorrupt is how often in its life a worker rebuilds state that does not
 // verify before it gives up: a disk that corrupts again and again is the fault.
 const maxCorrupt = 3
@@ -136,40 +157,37 @@ const maxCorrupt = 3
 // Run works until the input ends (under UntilEnd), ctx is cancelled (it then
 // commits what is done and returns nil), or something fails that it cannot mend.
 func (w *Worker) Run(ctx context.Context) error {
-	defer w.closeTasks()
 	for {
 		err := w.session(ctx)
+		w.closeAll()
 		switch {
 		case errors.Is(err, ErrRebalanced):
-			w.opts.Log.Info("partitions were reassigned", "group", w.name)
-			continue
+			w.opts.Log.Info("what was not committed is aborted, and tasks begin again from what is", "group", w.name)
 		case errors.Is(err, joiner.ErrCorrupt) && w.corrupt < maxCorrupt:
 			w.corrupt++
 			w.opts.Log.Warn("state does not verify and is rebuilt from the topics", "group", w.name, "err", err)
-			if err := w.discard(); err != nil {
+			if err := w.discard(err); err != nil {
 				return err
 			}
-			continue
 		case ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)):
 			return nil
+		default:
+			return err
 		}
-		return err
+		if err := w.transport.Abort(ctx); err != nil {
+			return fmt.Errorf("aborting what was produced: %w", err)
+		}
 	}
 }
 
-// session works on one assignment of partitions.
+// session works until the assignment is lost, the input ends, or ctx does.
 func (w *Worker) session(ctx context.Context) error {
-	w.closeTasks()
-	committed, err := w.transport.Assignment(ctx)
-	if err != nil {
-		return err
-	}
-	if err := w.openTasks(committed); err != nil {
-		return err
-	}
-	w.opts.Log.Debug("working", "group", w.name, "tasks", len(w.runners))
-	w.lastDone, w.lastMark = time.Now(), time.Now()
+	w.byPart, w.opening = map[TopicPartition]route{}, map[int32]context.CancelFunc{}
+	w.lastDone, w.lastMark = w.opts.Now(), w.opts.Now()
 	for {
+		if err := w.reassign(ctx); err != nil {
+			return err
+		}
 		if err := w.round(ctx); err != nil {
 			return err
 		}
@@ -181,34 +199,50 @@ func (w *Worker) session(ctx context.Context) error {
 			w.opts.Log.Info("draining", "group", w.name)
 			return w.commitLast(ctx)
 		}
-		if time.Since(w.lastDone) >= w.opts.CommitEvery {
-			if err := w.commit(ctx, time.Since(w.lastMark) >= w.opts.ManifestEvery); err != nil {
+		if now := w.opts.Now(); now.Sub(w.lastDone) >= w.opts.CommitEvery {
+			if err := w.commit(ctx, now.Sub(w.lastMark) >= w.opts.ManifestEvery); err != nil {
 				return err
 			}
+			w.checkpoint(ctx)
 		}
 	}
 }
 
-func (w *Worker) closeTasks() {
-	for _, r := range w.runners {
-		if err := r.store.Close(); err != nil {
-			w.opts.Log.Warn("closing state", "partition", r.partition, "err", err)
-		}
+// closeAll closes every task without committing, those being opened too.
+func (w *Worker) closeAll() {
+	for _, cancel := range w.opening {
+		cancel()
 	}
-	w.runners, w.byPart = nil, map[TopicPartition]route{}
+	w.jobs.discard()
+	for _, r := range w.runners {
+		w.closeTask(r)
+	}
+	w.runners, w.byPart, w.opening, w.dirty = nil, nil, nil, false
 }
 
-// discard throws away the state of every task that this worker had open.
-func (w *Worker) discard() error {
-	var partitions []int32
-	for _, r := range w.runners {
-		partitions = append(partitions, r.partition)
+func (w *Worker) closeTask(r *runner) {
+	if err := r.store.Close(); err != nil {
+		w.opts.Log.Warn("closing state", "partition", r.partition, "err", err)
 	}
-	w.closeTasks()
-	for _, p := range partitions {
-		if err := w.states.Reset(w.stateName(p)); err != nil {
-			return fmt.Errorf("discarding the state of partition %d: %w", p, err)
-		}
+}
+
+// taskError says which task failed.
+type taskError struct {
+	partition int32
+	err       error
+}
+
+func (e *taskError) Error() string { return fmt.Sprintf("partition %d: %v", e.partition, e.err) }
+func (e *taskError) Unwrap() error { return e.err }
+
+// discard throws away the state of the task that cause names.
+func (w *Worker) discard(cause error) error {
+	var at *taskError
+	if !errors.As(cause, &at) {
+		return cause
+	}
+	if err := w.states.Reset(w.stateName(at.partition)); err != nil {
+		return fmt.Errorf("discarding the state of partition %d: %w", at.partition, err)
 	}
 	return nil
 }

@@ -19,7 +19,14 @@ func (t *Transport) Poll(ctx context.Context, maxRecords int, wait time.Duration
 	}
 	s := t.live()
 	if s == nil {
-		return nil, experiments.ErrRebalanced
+		if latest := t.latest(); latest != nil && latest.started {
+			return nil, experiments.ErrRebalanced
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+		return nil, ctx.Err()
 	}
 	if maxRecords <= 0 {
 		maxRecords = 1 << 14

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -21,9 +22,11 @@ type session struct {
 	generation int32
 	offsets    map[experiments.TopicPartition]experiments.CommittedOffset
 	start      chan map[string]map[int32]kgo.Offset // takes one value
-	started    bool                                 // read and set by the worker only
-	over       chan struct{}                        // closed by end
-	end        func()                               // the assignment ended; may be called again
+	reported   bool                                 // by Assigned
+	wanted     map[experiments.TopicPartition]int64
+	started    bool          // read and set by the worker only
+	over       chan struct{} // closed by end
+	end        func()        // the assignment ended; may be called again
 }
 
 func (s *session) isOver() bool {
@@ -156,6 +159,48 @@ func (t *Transport) Assignment(ctx context.Context) (map[experiments.TopicPartit
 	}
 }
 
+// Assigned implements experiments.Transport.
+func (t *Transport) Assigned() (experiments.Assignment, error) {
+	if t.fatal != nil {
+		return experiments.Assignment{}, t.fatal
+	}
+	t.mu.Lock()
+	s, groupErr := t.current, t.groupErr
+	t.mu.Unlock()
+	if s != nil && !s.started && !s.reported && !s.isOver() && len(s.offsets) > 0 {
+		s.reported = true
+		// A rebalance during the wait is still on the transaction session's record.
+		if err := t.abort(context.Background()); err != nil {
+			return experiments.Assignment{}, err
+		}
+		return experiments.Assignment{Gained: s.offsets}, nil
+	}
+	if isFinal(groupErr) {
+		return experiments.Assignment{}, t.die(fmt.Errorf("joining consumer group %s: %w", t.opts.Group, groupErr))
+	}
+	return experiments.Assignment{}, nil
+}
+
+// Release implements experiments.Transport.
+func (t *Transport) Release([]experiments.TopicPartition) error { return nil }
+
+// Abort implements experiments.Transport.
+func (t *Transport) Abort(ctx context.Context) error {
+	if t.fatal != nil {
+		return t.fatal
+	}
+	if err := t.abort(ctx); err != nil && !errors.Is(err, experiments.ErrRebalanced) {
+		return err
+	}
+	t.in.reset(nil)
+	if s := t.live(); s != nil {
+		t.restart(s)
+	} else if s := t.latest(); s != nil {
+		s.reported, s.wanted = false, nil
+	}
+	return nil
+}
+
 // restart ends a session whose positions cannot be trusted any more and has the
 // member join again, unless the group's own rebalance sees to it.
 func (t *Transport) restart(s *session) {
@@ -172,10 +217,12 @@ func (t *Transport) Start(offsets map[experiments.TopicPartition]int64) error {
 	if s == nil || s.started {
 		return errors.New("starting to read without an assignment: call Assignment first")
 	}
-	for tp := range s.offsets {
-		if _, ok := offsets[tp]; !ok {
-			return fmt.Errorf("starting to read: no offset for %s/%d, which is assigned", tp.Topic, tp.Partition)
-		}
+	if s.wanted == nil {
+		s.wanted = map[experiments.TopicPartition]int64{}
+	}
+	maps.Copy(s.wanted, offsets)
+	if offsets = s.wanted; len(offsets) < len(s.offsets) {
+		return nil // reading begins with the last of them
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), t.opts.CommitTimeout)
 	defer cancel()

@@ -29,6 +29,8 @@ type Transport struct {
 	fresh   bool
 	done    chan struct{}
 	ended   bool
+
+	assigned bool
 }
 
 // New makes a transport: streams names the topic of each stream of merged,
@@ -41,17 +43,30 @@ func New(merged *recorded.Merged, streams, topics []string, produce func(*experi
 // InputDone is closed when the files have been read to their end.
 func (t *Transport) InputDone() <-chan struct{} { return t.done }
 
-// Assignment implements experiments.Transport: partition 0 of every topic, nothing committed.
-func (t *Transport) Assignment(context.Context) (map[experiments.TopicPartition]experiments.CommittedOffset, error) {
+// Assigned implements experiments.Transport: partition 0 of every topic, nothing
+// committed, once.
+func (t *Transport) Assigned() (experiments.Assignment, error) {
+	if t.assigned {
+		return experiments.Assignment{}, nil
+	}
+	t.assigned = true
 	owned := map[experiments.TopicPartition]experiments.CommittedOffset{}
 	for _, name := range t.topics {
 		owned[experiments.TopicPartition{Topic: name}] = experiments.CommittedOffset{Next: -1}
 	}
-	return owned, nil
+	return experiments.Assignment{Gained: owned}, nil
 }
 
 // Start implements experiments.Transport; files are read from their beginning.
 func (t *Transport) Start(map[experiments.TopicPartition]int64) error { return nil }
+
+// Release implements experiments.Transport; nothing is ever revoked.
+func (t *Transport) Release([]experiments.TopicPartition) error { return nil }
+
+// Abort implements experiments.Transport. What was put out cannot be taken back.
+func (t *Transport) Abort(context.Context) error {
+	return errors.New("a run over files cannot begin again in the middle: run it anew")
+}
 
 // Poll implements experiments.Transport.
 func (t *Transport) Poll(ctx context.Context, maxRecords int, _ time.Duration) ([]experiments.Fetched, error) {
