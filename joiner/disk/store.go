@@ -22,6 +22,7 @@ type Store struct {
 	head     head    // of the last commit
 	dirty    []*file // with blocks that the manifest does not have
 	dropped  []*file // to be unlinked after the next commit
+	held     held    // by captures
 	newFiles bool    // since the folder was last synced
 
 	scratch []byte // a block on its way to disk or from it
@@ -105,7 +106,7 @@ func (s *Store) Commit(meta []byte) error {
 	}
 	for _, f := range s.dropped {
 		err := s.handles.close(f)
-		if err = errors.Join(err, s.db.fs.Remove(s.handles.path(f))); err != nil {
+		if err = errors.Join(err, s.held.unlink(s.db.fs, s.handles.path(f), f.number)); err != nil {
 			return s.fail(fmt.Errorf("removing segment %s: %w", s.handles.path(f), err))
 		}
 	}
