@@ -87,6 +87,7 @@ func (w *Worker) opened(opening context.Context, partition int32, r *runner, err
 		w.closeOpened(r)
 		return err
 	}
+	r.savedAt = w.opts.Now().Add(-w.opts.CheckpointEvery * time.Duration(partition%8) / 8) // not all at once
 	at, _ := slices.BinarySearchFunc(w.runners, partition, func(r *runner, p int32) int { return int(r.partition) - int(p) })
 	w.runners = slices.Insert(w.runners, at, r)
 	for in := range w.pipeline.Sources {

@@ -38,13 +38,12 @@ type Saved struct {
 
 // CheckpointStatus is how a worker's checkpoints fare.
 type CheckpointStatus struct {
-	Saved     int64         `json:"saved"`
-	Failed    int64         `json:"failed"`
-	Bytes     int64         `json:"bytes"`      // copied, in all
-	Took      time.Duration `json:"took_ns"`    // the last one
-	LongestNS time.Duration `json:"longest_ns"` // for which a capture held its task up
-	OldestMS  int64         `json:"oldest_ms"`  // when the task saved longest ago was, ms UTC; 0 when one never was
-	Restored  int64         `json:"restored"`   // tasks that came back from one
+	Saved    int64         `json:"saved"`
+	Failed   int64         `json:"failed"`
+	Bytes    int64         `json:"bytes"`    // copied, in all
+	Took     time.Duration `json:"took_ns"`  // the last one
+	Held     time.Duration `json:"held_ns"`  // the longest that a capture held its task up
+	Restored int64         `json:"restored"` // tasks that came back from one
 }
 
 // farBehind reports whether state is so old that a checkpoint, if there is a
@@ -83,6 +82,9 @@ func (w *Worker) restore(ctx context.Context, partition int32, at, local *joiner
 	case got.Meta == nil:
 		return false, nil
 	}
+	w.mu.Lock()
+	w.checkpoints.Restored++
+	w.mu.Unlock()
 	w.opts.Log.Info("state is restored from a checkpoint", "partition", partition, "bytes", got.Bytes, "files", got.Files, "took", w.opts.Now().Sub(began))
 	return true, nil
 }
@@ -103,9 +105,15 @@ func (w *Worker) checkpoint(ctx context.Context) {
 			continue
 		}
 		r.saving = true
+		began := now.UnixMilli()
 		w.jobs.start(w.opts.Go, func() outcome {
-			save(ctx)
-			return outcome{done: func() error { r.saving = false; return nil }}
+			saved := save(ctx)
+			return outcome{done: func() error {
+				if r.saving = false; saved {
+					r.checkpointMS = began
+				}
+				return nil
+			}}
 		})
 	}
 }
@@ -113,7 +121,7 @@ func (w *Worker) checkpoint(ctx context.Context) {
 // capture notes a task's state and returns what copies it, nil when nothing can
 // be copied. A checkpoint that fails is told and tried again at the next turn:
 // the task does not depend on it.
-func (w *Worker) capture(r *runner) (save func(context.Context)) {
+func (w *Worker) capture(r *runner) (save func(context.Context) bool) {
 	if w.opts.Checkpoints == nil || r.rebuild != nil {
 		return nil
 	}
@@ -125,16 +133,18 @@ func (w *Worker) capture(r *runner) (save func(context.Context)) {
 		w.failedCheckpoint(r.partition, err)
 		return nil
 	}
-	return func(ctx context.Context) {
+	partition := r.partition
+	return func(ctx context.Context) bool {
 		saved, err := run(ctx)
 		if err != nil {
-			w.failedCheckpoint(r.partition, err)
-			return
+			w.failedCheckpoint(partition, err)
+			return false
 		}
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		c := &w.checkpoints
-		c.Saved, c.Bytes, c.Took, c.LongestNS = c.Saved+1, c.Bytes+saved.Bytes, w.opts.Now().Sub(began), max(c.LongestNS, held)
+		c.Saved, c.Bytes, c.Took, c.Held = c.Saved+1, c.Bytes+saved.Bytes, w.opts.Now().Sub(began), max(c.Held, held)
+		return true
 	}
 }
 

@@ -39,9 +39,10 @@ type runner struct {
 	due      bool    // more impressions are due than the last round could close
 	event    clean.Event
 
-	saving    bool      // a checkpoint is being copied
-	savedAt   time.Time // when the last one was begun
-	savedMark time.Time // the manifest that it holds
+	checkpointMS int64     // when the newest copy was taken, ms UTC; 0 when this worker took none
+	saving       bool      // a checkpoint is being copied
+	savedAt      time.Time // when the last one was begun
+	savedMark    time.Time // the manifest that it holds
 }
 
 type heldRecord struct {

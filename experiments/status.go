@@ -14,9 +14,12 @@ type Status struct {
 	Experiments []ExperimentStatus `json:"experiments"`
 	Tasks       []TaskStatus       `json:"tasks"`
 	Rounds      int64              `json:"rounds"`
+	Opening     int                `json:"opening"`    // tasks whose state is being opened or restored
 	Rebuilding  int                `json:"rebuilding"` // tasks that are still rebuilding their state
+	Aborts      int64              `json:"aborts"`     // how often what was not committed was thrown away
 	Commits     int64              `json:"commits"`
 	CommitTime  time.Duration      `json:"commit_time_ns"` // in all commits together
+	Checkpoints *CheckpointStatus  `json:"checkpoints,omitempty"`
 }
 
 // ExperimentStatus is one experiment's account over the worker's tasks.
@@ -34,6 +37,9 @@ type TaskStatus struct {
 	Pending     int64         `json:"pending"`
 	StateBytes  int64         `json:"state_bytes"`
 	StateFiles  int           `json:"state_files"`
+	// CheckpointMS is when the state was last copied, ms UTC; 0 when this worker
+	// has not.
+	CheckpointMS int64 `json:"checkpoint_ms,omitempty"`
 }
 
 // InputStatus is how far one input of a task has been read.
@@ -57,7 +63,8 @@ func (w *Worker) Status() Status {
 
 // observe renews the status after a round.
 func (w *Worker) observe(nowMS int64) {
-	s := Status{Pipeline: w.pipeline.Name(), Group: w.name, Commits: w.commits, CommitTime: w.commitTime}
+	s := Status{Pipeline: w.pipeline.Name(), Group: w.name, Commits: w.commits, CommitTime: w.commitTime,
+		Opening: len(w.opening), Aborts: w.aborts}
 	for exp, e := range w.pipeline.Experiments {
 		es := ExperimentStatus{Name: e.Name}
 		for _, r := range w.runners {
@@ -74,12 +81,16 @@ func (w *Worker) observe(nowMS int64) {
 	}
 	w.mu.Lock()
 	s.Rounds = w.status.Rounds + 1
+	if w.opts.Checkpoints != nil {
+		c := w.checkpoints
+		s.Checkpoints = &c
+	}
 	w.status = s
 	w.mu.Unlock()
 }
 
 func (r *runner) status(nowMS int64) TaskStatus {
-	t := TaskStatus{Partition: r.partition, WatermarkMS: r.clock.Current()}
+	t := TaskStatus{Partition: r.partition, WatermarkMS: r.clock.Current(), CheckpointMS: r.checkpointMS}
 	if in := r.clock.Holding(nowMS); in >= 0 {
 		t.Holding = r.pipeline.Sources[in].Topic
 	}

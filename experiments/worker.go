@@ -112,6 +112,7 @@ type Worker struct {
 	corrupt  int // how often state was discarded
 
 	commits     int64
+	aborts      int64
 	commitTime  time.Duration
 	checkpoints CheckpointStatus
 
@@ -174,6 +175,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		default:
 			return err
 		}
+		w.aborts++
 		if err := w.transport.Abort(ctx); err != nil {
 			return fmt.Errorf("aborting what was produced: %w", err)
 		}

@@ -40,13 +40,23 @@ var (
 	stateBytes    = metric("state_bytes", "Bytes of a task's state.", "pipeline", "partition")
 	stateFiles    = metric("state_files", "Files of a task's state.", "pipeline", "partition")
 	rebuilding    = metric("rebuilding_tasks", "Tasks that are rebuilding their state.", "pipeline")
+	opening       = metric("opening_tasks", "Tasks whose state is being opened or restored.", "pipeline")
+	aborts        = metric("aborts_total", "How often what was not committed was thrown away, and tasks began again.", "pipeline")
 	commits       = metric("commits_total", "Commits of outputs and offsets.", "pipeline")
 	commitSeconds = metric("commit_seconds_total", "Time spent in commits.", "pipeline")
+
+	checkpoints       = metric("checkpoints_total", "Checkpoints of tasks, by result.", "pipeline", "result")
+	checkpointBytes   = metric("checkpoint_bytes_total", "Bytes that checkpoints have copied.", "pipeline")
+	checkpointSeconds = metric("checkpoint_seconds", "How long the last checkpoint took.", "pipeline")
+	checkpointHeld    = metric("checkpoint_held_max_seconds", "The longest that a checkpoint held its task up.", "pipeline")
+	checkpointAge     = metric("checkpoint_age_seconds", "Age of a task's newest checkpoint.", "pipeline", "partition")
+	restores          = metric("restores_total", "Tasks whose state came back from a checkpoint.", "pipeline")
 )
 
 var descriptions = []*prometheus.Desc{impressionsIn, impressionsEmitted, impressionsPending, impressionsDropped, labelsIn, labelsAttached,
 	labelsUnmatched, labelsLate, labelsPending, labelsDropped, instances, provisional, lateRows, watermark, watermarkLag, watermarkHold,
-	sourceLag, sourceTime, stateRows, stateBytes, stateFiles, rebuilding, commits, commitSeconds}
+	sourceLag, sourceTime, stateRows, stateBytes, stateFiles, opening, rebuilding, aborts, commits, commitSeconds,
+	checkpoints, checkpointBytes, checkpointSeconds, checkpointHeld, checkpointAge, restores}
 
 // collector turns workers' status into metrics when they are scraped.
 type collector struct {
@@ -70,9 +80,19 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		for i := range s.Tasks {
 			c.collectTask(ch, s.Pipeline, &s.Tasks[i])
 		}
+		gauge(ch, opening, float64(s.Opening), s.Pipeline)
+		counter(ch, aborts, float64(s.Aborts), s.Pipeline)
 		gauge(ch, rebuilding, float64(s.Rebuilding), s.Pipeline)
 		counter(ch, commits, float64(s.Commits), s.Pipeline)
 		counter(ch, commitSeconds, s.CommitTime.Seconds(), s.Pipeline)
+		if c := s.Checkpoints; c != nil {
+			counter(ch, checkpoints, float64(c.Saved), s.Pipeline, "saved")
+			counter(ch, checkpoints, float64(c.Failed), s.Pipeline, "failed")
+			counter(ch, checkpointBytes, float64(c.Bytes), s.Pipeline)
+			gauge(ch, checkpointSeconds, c.Took.Seconds(), s.Pipeline)
+			gauge(ch, checkpointHeld, c.Held.Seconds(), s.Pipeline)
+			counter(ch, restores, float64(c.Restored), s.Pipeline)
+		}
 	}
 }
 
@@ -121,6 +141,9 @@ func (c *collector) collectTask(ch chan<- prometheus.Metric, pipeline string, t 
 	gauge(ch, stateRows, float64(t.Pending), pipeline, part)
 	gauge(ch, stateBytes, float64(t.StateBytes), pipeline, part)
 	gauge(ch, stateFiles, float64(t.StateFiles), pipeline, part)
+	if t.CheckpointMS > 0 {
+		gauge(ch, checkpointAge, float64(c.now().UnixMilli()-t.CheckpointMS)/1000, pipeline, part)
+	}
 }
 
 func counter(ch chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {

@@ -20,9 +20,9 @@ func sample() []experiments.Status {
 	l.Impressions.In, l.Impressions.Emitted, l.Impressions.Pending = 10, 6, 4
 	l.Instances, l.Positives = 6, 2
 	return []experiments.Status{{
-		Pipeline: "feed-ctr", Rounds: 3,
+		Pipeline: "feed-ctr", Rounds: 3, Checkpoints: &experiments.CheckpointStatus{Saved: 2, Failed: 1, Bytes: 100},
 		Experiments: []experiments.ExperimentStatus{{Name: "feed-ctr", Ledger: l}},
-		Tasks: []experiments.TaskStatus{{Partition: 1, WatermarkMS: 1_000, Holding: "clicks", Pending: 4,
+		Tasks: []experiments.TaskStatus{{Partition: 1, WatermarkMS: 1_000, Holding: "clicks", Pending: 4, CheckpointMS: 9_000,
 			Inputs: []experiments.InputStatus{{Topic: "imps", Next: 7, High: 9, MaxTimeMS: 5_000}, {Topic: "clicks", Next: 1, High: 1, MaxTimeMS: 2_000}}}},
 	}}
 }
@@ -63,6 +63,8 @@ func TestEndpoints(t *testing.T) {
 		{"/ready", "ready", 200, sample},
 		{"/ready", "starting", 503, func() []experiments.Status { return nil }},
 		{"/ready", "rebuilding", 503, func() []experiments.Status { return []experiments.Status{{Pipeline: "p", Rounds: 1, Rebuilding: 2}} }},
+		{"/ready", "opened", 503, func() []experiments.Status { return []experiments.Status{{Pipeline: "p", Rounds: 1, Opening: 1}} }},
+		{"/metrics", `mortise_checkpoint_age_seconds{partition="1",pipeline="feed-ctr"}`, 200, sample},
 		{"/metrics", `mortise_watermark_lag_seconds{partition="1",pipeline="feed-ctr"}`, 200, sample},
 		{"/metrics", `mortise_source_lag_records{partition="1",pipeline="feed-ctr",topic="imps"} 2`, 200, sample},
 		{"/metrics", `mortise_instances_total{experiment="feed-ctr",label="negative"} 4`, 200, sample},

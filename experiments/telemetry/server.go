@@ -77,6 +77,10 @@ func ready(w http.ResponseWriter, all []experiments.Status) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			fmt.Fprintf(w, "%s: waiting for partitions\n", s.Pipeline)
 			return
+		case s.Opening > 0:
+			w.WriteHeader(http.StatusServiceUnavailable)
+			fmt.Fprintf(w, "%s: the state of %d tasks is being opened\n", s.Pipeline, s.Opening)
+			return
 		case s.Rebuilding > 0:
 			w.WriteHeader(http.StatusServiceUnavailable)
 			fmt.Fprintf(w, "%s: %d tasks are rebuilding their state\n", s.Pipeline, s.Rebuilding)
