@@ -53,8 +53,7 @@ func (w *Worker) commit(ctx context.Context, manifest bool) error {
 			return err
 		}
 		w.dirty = false
-		w.commits++
-		w.commitTime += w.opts.Now().Sub(now)
+		w.commits.Observe(w.opts.Now().Sub(now))
 	}
 	if !manifest {
 		return nil

@@ -1,8 +1,6 @@
 package experiments
 
 import (
-	"time"
-
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/joiner"
 )
@@ -17,8 +15,7 @@ type Status struct {
 	Opening     int                `json:"opening"`    // tasks whose state is being opened or restored
 	Rebuilding  int                `json:"rebuilding"` // tasks that are still rebuilding their state
 	Aborts      int64              `json:"aborts"`     // how often what was not committed was thrown away
-	Commits     int64              `json:"commits"`
-	CommitTime  time.Duration      `json:"commit_time_ns"` // in all commits together
+	Commits     Durations          `json:"commits"`
 	Checkpoints *CheckpointStatus  `json:"checkpoints,omitempty"`
 }
 
@@ -63,7 +60,7 @@ func (w *Worker) Status() Status {
 
 // observe renews the status after a round.
 func (w *Worker) observe(nowMS int64) {
-	s := Status{Pipeline: w.pipeline.Name(), Group: w.name, Commits: w.commits, CommitTime: w.commitTime,
+	s := Status{Pipeline: w.pipeline.Name(), Group: w.name, Commits: w.commits,
 		Opening: len(w.opening), Aborts: w.aborts}
 	for exp, e := range w.pipeline.Experiments {
 		es := ExperimentStatus{Name: e.Name}

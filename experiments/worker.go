@@ -111,9 +111,8 @@ type Worker struct {
 	ended    bool
 	corrupt  int // how often state was discarded
 
-	commits     int64
+	commits     Durations
 	aborts      int64
-	commitTime  time.Duration
 	checkpoints CheckpointStatus
 
 	mu     sync.Mutex

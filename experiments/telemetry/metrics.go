@@ -42,8 +42,7 @@ var (
 	rebuilding    = metric("rebuilding_tasks", "Tasks that are rebuilding their state.", "pipeline")
 	opening       = metric("opening_tasks", "Tasks whose state is being opened or restored.", "pipeline")
 	aborts        = metric("aborts_total", "How often what was not committed was thrown away, and tasks began again.", "pipeline")
-	commits       = metric("commits_total", "Commits of outputs and offsets.", "pipeline")
-	commitSeconds = metric("commit_seconds_total", "Time spent in commits.", "pipeline")
+	commits       = metric("commit_seconds", "How long commits of outputs and offsets took.", "pipeline")
 
 	checkpoints       = metric("checkpoints_total", "Checkpoints of tasks, by result.", "pipeline", "result")
 	checkpointBytes   = metric("checkpoint_bytes_total", "Bytes that checkpoints have copied.", "pipeline")
@@ -55,7 +54,7 @@ var (
 
 var descriptions = []*prometheus.Desc{impressionsIn, impressionsEmitted, impressionsPending, impressionsDropped, labelsIn, labelsAttached,
 	labelsUnmatched, labelsLate, labelsPending, labelsDropped, instances, provisional, lateRows, watermark, watermarkLag, watermarkHold,
-	sourceLag, sourceTime, stateRows, stateBytes, stateFiles, opening, rebuilding, aborts, commits, commitSeconds,
+	sourceLag, sourceTime, stateRows, stateBytes, stateFiles, opening, rebuilding, aborts, commits,
 	checkpoints, checkpointBytes, checkpointSeconds, checkpointHeld, checkpointAge, restores}
 
 // collector turns workers' status into metrics when they are scraped.
@@ -83,8 +82,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(ch, opening, float64(s.Opening), s.Pipeline)
 		counter(ch, aborts, float64(s.Aborts), s.Pipeline)
 		gauge(ch, rebuilding, float64(s.Rebuilding), s.Pipeline)
-		counter(ch, commits, float64(s.Commits), s.Pipeline)
-		counter(ch, commitSeconds, s.CommitTime.Seconds(), s.Pipeline)
+		histogram(ch, commits, &s.Commits, s.Pipeline)
 		if c := s.Checkpoints; c != nil {
 			counter(ch, checkpoints, float64(c.Saved), s.Pipeline, "saved")
 			counter(ch, checkpoints, float64(c.Failed), s.Pipeline, "failed")
@@ -152,4 +150,13 @@ func counter(ch chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels 
 
 func gauge(ch chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {
 	ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+func histogram(ch chan<- prometheus.Metric, d *prometheus.Desc, v *experiments.Durations, labels ...string) {
+	upTo, n := map[float64]uint64{}, uint64(0)
+	for i, bound := range experiments.DurationBounds {
+		n += uint64(v.Buckets[i])
+		upTo[bound] = n
+	}
+	ch <- prometheus.MustNewConstHistogram(d, uint64(v.Count()), v.Sum.Seconds(), upTo, labels...)
 }
