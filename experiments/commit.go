@@ -10,11 +10,26 @@ import (
 	mortise "github.com/mortise-dev/mortise"
 )
 
-// commitLast commits what is done although ctx is over.
-func (w *Worker) commitLast(ctx context.Context) error {
+// drain commits what is done although ctx is over, and copies it where there
+// are checkpoints: whoever takes the tasks over goes on from there.
+func (w *Worker) drain(ctx context.Context) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
-	return w.commit(last, true)
+	if err := w.commit(last, true); err != nil {
+		return err
+	}
+	last, cancel = context.WithTimeout(context.WithoutCancel(ctx), releaseWithin)
+	defer cancel()
+	for _, r := range w.runners {
+		if save := w.capture(r); save != nil {
+			w.jobs.start(w.opts.Go, func() outcome {
+				save(last)
+				return outcome{}
+			})
+		}
+	}
+	w.jobs.discard()
+	return nil
 }
 
 // produce hands the tasks' output to the transport.

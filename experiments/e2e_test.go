@@ -130,7 +130,7 @@ func work(t testing.TB, plan *experiments.Plan, b *simBroker, rng *rand.Rand, ki
 	t.Helper()
 	var workers []*experiments.Worker
 	for i, p := range plan.Pipelines {
-		states := &simStates{map[string]*memory.Disk{}}
+		states := &simStates{disks: map[string]*memory.Disk{}}
 		var topics []string
 		for _, in := range p.Sources {
 			if !slices.Contains(topics, in.Topic) {

@@ -44,7 +44,7 @@ func TestIdleOnlyOnceAllIsPublished(t *testing.T) {
 			cancel()
 		}
 	}}
-	w, err := experiments.NewWorker(newPlan(t, parse(t, "hostile.yaml", hostile)).Pipelines[0], tr, &simStates{map[string]*memory.Disk{}}, "group",
+	w, err := experiments.NewWorker(newPlan(t, parse(t, "hostile.yaml", hostile)).Pipelines[0], tr, &simStates{disks: map[string]*memory.Disk{}}, "group",
 		experiments.WorkerOptions{InputDone: published, CommitEvery: time.Nanosecond, Now: func() time.Time { return time.UnixMilli(nowMS) }})
 	if err != nil {
 		t.Fatal(err)

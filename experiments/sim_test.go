@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	mortise "github.com/mortise-dev/mortise"
@@ -176,9 +177,14 @@ func (t *simTransport) Commit(_ context.Context, offsets map[experiments.TopicPa
 func (t *simTransport) Close() error { return nil }
 
 // simStates keeps tasks' state over restarts of a worker, as a disk does.
-type simStates struct{ disks map[string]*memory.Disk }
+type simStates struct {
+	mu    sync.Mutex
+	disks map[string]*memory.Disk
+}
 
 func (s *simStates) Open(task string, opts joiner.StoreOptions) (joiner.Store, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.disks[task] == nil {
 		s.disks[task] = memory.New()
 	}
@@ -186,6 +192,8 @@ func (s *simStates) Open(task string, opts joiner.StoreOptions) (joiner.Store, e
 }
 
 func (s *simStates) Reset(task string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	delete(s.disks, task)
 	return nil
 }

@@ -2,7 +2,8 @@ package experiments
 
 import "github.com/mortise-dev/mortise/joiner"
 
-// States opens the state of tasks by name, such as "feed-ctr/3".
+// States opens the state of tasks by name, such as "feed-ctr/3". Any goroutine may
+// use it.
 type States interface {
 	// Open opens a task's store, empty if there is none.
 	Open(task string, opts joiner.StoreOptions) (joiner.Store, error)

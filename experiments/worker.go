@@ -198,7 +198,7 @@ func (w *Worker) session(ctx context.Context) error {
 		}
 		if ctx.Err() != nil {
 			w.opts.Log.Info("draining", "group", w.name)
-			return w.commitLast(ctx)
+			return w.drain(ctx)
 		}
 		if now := w.opts.Now(); now.Sub(w.lastDone) >= w.opts.CommitEvery {
 			if err := w.commit(ctx, now.Sub(w.lastMark) >= w.opts.ManifestEvery); err != nil {
