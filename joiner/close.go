@@ -10,12 +10,11 @@ import (
 
 // scratch is what a task reuses from event to event.
 type scratch struct {
-	in, out, label, early, marking Entry
-	keys, values                   []byte
-	mark                           [16]byte
-	found                          []candidate
-	hashes                         []uint64
-	places                         []Cursor
+	in, out, label, early Entry
+	keys, values          []byte
+	found                 []candidate
+	hashes                []uint64
+	places                []Cursor
 }
 
 // candidate is a label whose key equals the open impression's.
@@ -215,7 +214,7 @@ func (t *Task) offer(e *Entry, f *candidate, accept uint32, final bool) (windows
 		}
 		counts, broken, why := t.prog.Match(w, l, accept&owner.accept)
 		if broken &^= owner.attached; broken != 0 {
-			if err := t.refuseLabel(e, l, owner, f, broken, why); err != nil {
+			if err := t.refuseLabel(e, l, owner, broken, why); err != nil {
 				return 0, err
 			}
 		}
@@ -228,7 +227,7 @@ func (t *Task) offer(e *Entry, f *candidate, accept uint32, final bool) (windows
 		if fresh := counts &^ owner.attached; fresh != 0 && final {
 			owner.attached |= fresh
 			t.eachBit(fresh, func(g *mortise.Ledger) { g.Labels.Pending--; g.Labels.Attached++ })
-			if err := t.markLabel(markAttached, e, owner, f, fresh); err != nil {
+			if err := t.markFate(e, owner, fresh, 0); err != nil {
 				return 0, err
 			}
 		}
@@ -238,11 +237,11 @@ func (t *Task) offer(e *Entry, f *candidate, accept uint32, final bool) (windows
 }
 
 // refuseLabel takes a label from the experiments whose expressions fail on it.
-func (t *Task) refuseLabel(e, l *Entry, owner *labelNode, f *candidate, broken uint32, why *mortise.RecordError) error {
+func (t *Task) refuseLabel(e, l *Entry, owner *labelNode, broken uint32, why *mortise.RecordError) error {
 	owner.accept &^= broken
 	t.eachBit(broken, func(g *mortise.Ledger) { g.Labels.Pending--; g.Labels.Dropped[why.Reason]++ })
 	t.trace(Trace{Fate: Dropped, Reason: why.Reason, Mask: broken, Event: l})
-	if err := t.markLabel(markRefused, e, owner, f, broken); err != nil || t.silent {
+	if err := t.markFate(e, owner, broken, rowRefused); err != nil || t.silent {
 		return err
 	}
 	return t.prog.Reject(l, broken, why)

@@ -1,6 +1,8 @@
 package joiner
 
 import (
+	"encoding/binary"
+	"maps"
 	"slices"
 
 	"github.com/zeebo/xxh3"
@@ -46,8 +48,8 @@ type labelNode struct {
 }
 
 type labelChunk struct {
-	file   uint32
-	baseMS int64
+	bucket *labelBucket
+	first  uint32 // number, within the bucket, of its first node
 }
 
 type labelBucket struct {
@@ -56,6 +58,8 @@ type labelBucket struct {
 	endMS  int64 // exclusive bound on its labels' event times
 	chunks []uint32
 	used   int // nodes used in the last chunk
+
+	labels, fates *pack // what of it is in memory only
 }
 
 func newLabelIndex() *labelIndex {
@@ -77,12 +81,18 @@ func (ix *labelIndex) node(id uint32) *labelNode {
 	return &ix.pages[chunk/chunksPerPage][chunk%chunksPerPage*chunkNodes+id%chunkNodes]
 }
 
+func (ix *labelIndex) bucketOf(id uint32) *labelBucket { return ix.chunks[id/chunkNodes].bucket }
+
 func (ix *labelIndex) timeMS(id uint32) int64 {
-	return ix.chunks[id/chunkNodes].baseMS + int64(ix.node(id).deltaMS)
+	return ix.bucketOf(id).baseMS + int64(ix.node(id).deltaMS)
 }
 
-func (ix *labelIndex) ref(id uint32) Ref {
-	return Ref{ix.chunks[id/chunkNodes].file, ix.node(id).off}
+func (ix *labelIndex) ref(id uint32) Ref { return Ref{ix.bucketOf(id).file, ix.node(id).off} }
+
+// number returns which node of its bucket id is, in the order of add: the same
+// after reopening.
+func (ix *labelIndex) number(id uint32) uint32 {
+	return ix.chunks[id/chunkNodes].first + id%chunkNodes
 }
 
 // add links a node. owner is noNode for a label's first key. Buckets are of the
@@ -90,10 +100,30 @@ func (ix *labelIndex) ref(id uint32) Ref {
 func (ix *labelIndex) add(hash uint64, timeMS, spanMS int64, ref Ref, owner, accept uint32, behind bool) uint32 {
 	b := ix.buckets[ref.File]
 	if b == nil {
-		base := floorTo(timeMS, spanMS)
-		b = &labelBucket{file: ref.File, baseMS: base, endMS: base + spanMS, used: chunkNodes}
-		ix.buckets[ref.File] = b
+		b = ix.newBucket(ref.File, floorTo(timeMS, spanMS), spanMS)
 	}
+	id := ix.newNode(b)
+	if owner == noNode {
+		owner = id
+	}
+	if behind {
+		owner |= behindBit
+	}
+	*ix.node(id) = labelNode{hash: hash, deltaMS: uint32(timeMS - b.baseMS), off: ref.Off, owner: owner, accept: accept}
+	ix.link(id)
+	return id
+}
+
+func (ix *labelIndex) newBucket(file uint32, baseMS, spanMS int64) *labelBucket {
+	b := &labelBucket{file: file, baseMS: baseMS, endMS: baseMS + spanMS, used: chunkNodes, labels: newPack(packLabels, baseMS), fates: newPack(packFates, baseMS)}
+	b.labels.key = binary.LittleEndian.AppendUint32(nil, file)
+	b.fates.key, b.fates.first = b.labels.key, b.labels
+	ix.buckets[file] = b
+	return b
+}
+
+// newNode returns the bucket's next node, unlinked.
+func (ix *labelIndex) newNode(b *labelBucket) uint32 {
 	if b.used == chunkNodes {
 		b.chunks = append(b.chunks, ix.newChunk(b))
 		b.used = 0
@@ -101,21 +131,18 @@ func (ix *labelIndex) add(hash uint64, timeMS, spanMS int64, ref Ref, owner, acc
 	id := b.chunks[len(b.chunks)-1]*chunkNodes + uint32(b.used)
 	b.used++
 	ix.nodes++
-	if owner == noNode {
-		owner = id
-	}
-	if behind {
-		owner |= behindBit
-	}
-	s := &ix.shards[hash>>58]
+	return id
+}
+
+func (ix *labelIndex) link(id uint32) {
+	n := ix.node(id)
+	s := &ix.shards[n.hash>>58]
 	if s.count >= len(s.heads) {
 		ix.grow(s)
 	}
-	head := &s.heads[hash&uint64(len(s.heads)-1)]
-	*ix.node(id) = labelNode{hash: hash, deltaMS: uint32(timeMS - b.baseMS), off: ref.Off, next: *head, owner: owner, accept: accept}
-	*head = id
+	head := &s.heads[n.hash&uint64(len(s.heads)-1)]
+	n.next, *head = *head, id
 	s.count++
-	return id
 }
 
 func (ix *labelIndex) newChunk(b *labelBucket) uint32 {
@@ -129,7 +156,7 @@ func (ix *labelIndex) newChunk(b *labelBucket) uint32 {
 			ix.pages = append(ix.pages, make([]labelNode, chunksPerPage*chunkNodes))
 		}
 	}
-	ix.chunks[c] = labelChunk{b.file, b.baseMS}
+	ix.chunks[c] = labelChunk{b, uint32(len(b.chunks) * chunkNodes)}
 	return c
 }
 
@@ -171,7 +198,8 @@ func (ix *labelIndex) seek(id uint32, hash uint64) uint32 {
 
 // expire unlinks every bucket that ends at or before timeMS, after telling
 // each owner's fate to settle. settle may read the label: its file still stands.
-func (ix *labelIndex) expire(timeMS int64, settle func(id uint32, n *labelNode) error) error {
+// drop is told of each bucket that is gone.
+func (ix *labelIndex) expire(timeMS int64, settle func(id uint32, n *labelNode) error, drop func(b *labelBucket)) error {
 	var over []uint32
 	for file, b := range ix.buckets {
 		if b.endMS <= timeMS {
@@ -192,9 +220,11 @@ func (ix *labelIndex) expire(timeMS int64, settle func(id uint32, n *labelNode) 
 				}
 				ix.unlink(id, n)
 			}
+			ix.chunks[c].bucket = nil
 			ix.free = append(ix.free, c)
 		}
 		delete(ix.buckets, file)
+		drop(b)
 	}
 	return nil
 }
@@ -230,4 +260,86 @@ func (ix *labelIndex) unlink(id uint32, n *labelNode) {
 	*at = n.next
 	s.count--
 	ix.nodes--
+}
+
+// load adds the nodes of a pack, in the order in which they were added first,
+// unlinked.
+func (ix *labelIndex) load(key []byte, baseMS, spanMS int64, rows []byte) error {
+	if len(key) != 4 || len(rows)%labelRow != 0 {
+		return badRows(packLabels, "length")
+	}
+	le := binary.LittleEndian
+	file := le.Uint32(key)
+	b := ix.buckets[file]
+	if b == nil {
+		b = ix.newBucket(file, baseMS, spanMS)
+	}
+	owner := noNode
+	if b.used < chunkNodes {
+		owner = ix.node(b.chunks[len(b.chunks)-1]*chunkNodes+uint32(b.used)-1).owner &^ behindBit
+	}
+	for ; len(rows) > 0; rows = rows[labelRow:] {
+		flags := rows[20]
+		id := ix.newNode(b)
+		switch {
+		case flags&rowSibling == 0:
+			owner = id
+		case owner == noNode:
+			return badRows(packLabels, "a key of no label")
+		}
+		linked := owner
+		if flags&rowBehind != 0 {
+			linked |= behindBit
+		}
+		*ix.node(id) = labelNode{hash: le.Uint64(rows), deltaMS: le.Uint32(rows[8:]), off: le.Uint32(rows[12:]), next: noNode, owner: linked, accept: le.Uint32(rows[16:])}
+	}
+	return nil
+}
+
+// apply takes over the fates of a pack, behind the labels that they are of.
+func (ix *labelIndex) apply(key, rows []byte) error {
+	if len(key) != 4 || len(rows)%fateRow != 0 {
+		return badRows(packFates, "length")
+	}
+	le := binary.LittleEndian
+	b := ix.buckets[le.Uint32(key)]
+	if b == nil {
+		return badRows(packFates, "of a file without labels")
+	}
+	for ; len(rows) > 0; rows = rows[fateRow:] {
+		number := le.Uint32(rows)
+		if int64(number) >= int64(len(b.chunks)-1)*chunkNodes+int64(b.used) {
+			return badRows(packFates, "of a label that does not exist")
+		}
+		n := ix.node(b.chunks[number/chunkNodes]*chunkNodes + number%chunkNodes)
+		if n.off != le.Uint32(rows[4:]) {
+			return badRows(packFates, "of another label")
+		}
+		if mask := le.Uint32(rows[8:]); rows[12]&rowRefused != 0 {
+			n.accept &^= mask
+		} else {
+			n.attached |= mask
+		}
+	}
+	return nil
+}
+
+// linkAll links what load added, in the order of the files' numbers, which is
+// that of their time within a bucket.
+func (ix *labelIndex) linkAll() {
+	size := 4
+	for size < ix.nodes/labelShards {
+		size *= 2
+	}
+	for i := range ix.shards {
+		ix.shards[i].heads = newHeads(size)
+	}
+	for _, file := range slices.Sorted(maps.Keys(ix.buckets)) {
+		b := ix.buckets[file]
+		for i, c := range b.chunks {
+			for k := range b.usedOf(i) {
+				ix.link(c*chunkNodes + uint32(k))
+			}
+		}
+	}
 }

@@ -3,87 +3,129 @@ package joiner
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 )
 
-// Marks are small facts about events whose payload may be gone or is never
-// rewritten. They lie in the Seen log, are only read when a task is reopened,
-// and name their kind in Entry.Flags.
+// What the tables in memory know is written beside the logs, in packs of rows of
+// a fixed size, little-endian; times are since the start of the pack's bucket:
+//
+//	kept     hash (8), hash and time (8, as in seenSlot)
+//	labels   hash (8), time (4), Ref.Off (4), accept (4), flags (1); the key is Ref.File (4)
+//	fates    number of the label in its file (4), Ref.Off (4), experiments (4), flags (1); the key is Ref.File (4)
+//	pending  time (4), partition (4), offset (8), Ref.File (4), Ref.Off (4), state (11), a hash (8) per key set
+//	rows     time (4), partition (4), offset (8), state (11)
+//
+// The state of a pending impression is the windows that turned positive (8), the
+// rows written because of one (2), and flags (1).
 const (
-	markKept     = 1 // Key: hash of a kept impression's key (dedup)
-	markAttached = 2 // Key: hash and ref of a label; Accept: experiments
-	markRefused  = 3 // as markAttached: experiments that cannot read the label
-	markEmitted  = 4 // Key: provisional rows so far of the impression at (TimeMS, Partition, Offset)
+	keptBytes   = 16
+	labelRow    = 21
+	fateRow     = 13
+	pendingRow  = 35 // and 8 per key set
+	provisional = 27
+
+	rowBehind  = 1 // labels: it came behind the watermark
+	rowSibling = 2 // labels: another key of the label in the row before
+	rowRefused = 1 // fates: the experiments cannot read the label; otherwise it attached for them
+
+	stateNegative  = 1 // there was no label when it came
+	stateDuplicate = 2 // an earlier one of its key stands for it
 )
 
-// markSizes is the length of a mark's key, by kind; kind 0 does not exist.
-var markSizes = [...]int{-1, markKept: 11, markAttached: 16, markRefused: 16, markEmitted: 11}
+// badRows says that a pack cannot be what was written.
+func badRows(kind packKind, what string) error {
+	return fmt.Errorf("pack of kind %d: %s: %w", kind, what, ErrCorrupt)
+}
 
 func (t *Task) markKept(e *Entry, h keyHash) error {
-	b := binary.LittleEndian.AppendUint64(t.scratch.mark[:0], h.hi)
-	b = append(b, byte(h.lo), byte(h.lo>>8), byte(h.lo>>16))
-	return t.mark(Entry{TimeMS: e.TimeMS, Partition: e.Partition, Offset: e.Offset, Source: e.Source, Flags: markKept, Key: b})
+	pk := t.packs.at(packKept, e.TimeMS)
+	slot := slotOf(h, e.TimeMS-pk.timeMS)
+	pk.rows = binary.LittleEndian.AppendUint64(pk.rows, slot.hi)
+	pk.rows = binary.LittleEndian.AppendUint64(pk.rows, slot.loTime)
+	return t.packs.added(pk, e.Offset)
 }
 
-// markLabel notes what impression e did to a label. The mark is kept as long as
-// the label (its time), and makes a rebuild reach back to e (its offset), which
-// must be read again for the label's account to come out the same.
-func (t *Task) markLabel(kind uint16, e *Entry, owner *labelNode, f *candidate, mask uint32) error {
-	ref := t.labels.ref(owner.owner &^ behindBit)
-	b := binary.LittleEndian.AppendUint64(t.scratch.mark[:0], owner.hash)
-	b = binary.LittleEndian.AppendUint32(b, ref.File)
-	b = binary.LittleEndian.AppendUint32(b, ref.Off)
-	return t.mark(Entry{TimeMS: f.timeMS, Partition: e.Partition, Offset: e.Offset, Source: e.Source, Flags: kind, Accept: mask, Key: b})
+// markLabel notes a node that was added to the label index.
+func (t *Task) markLabel(id uint32, sibling bool) error {
+	b, n := t.labels.bucketOf(id), t.labels.node(id)
+	var flags byte
+	if n.owner&behindBit != 0 {
+		flags |= rowBehind
+	}
+	if sibling {
+		flags |= rowSibling
+	}
+	pk := b.labels
+	pk.rows = binary.LittleEndian.AppendUint64(pk.rows, n.hash)
+	pk.rows = binary.LittleEndian.AppendUint32(pk.rows, n.deltaMS)
+	pk.rows = binary.LittleEndian.AppendUint32(pk.rows, n.off)
+	pk.rows = binary.LittleEndian.AppendUint32(pk.rows, n.accept)
+	pk.rows = append(pk.rows, flags)
+	return t.packs.added(pk, math.MaxInt64)
 }
 
-func (t *Task) markProvisional(e *Entry, p *pendingEntry) error {
-	b := binary.LittleEndian.AppendUint16(t.scratch.mark[:0], p.positives)
-	b = binary.LittleEndian.AppendUint64(b, p.windows)
+// markFate notes what impression e did to a label. The row is kept as long as
+// the label, and makes a rebuild reach back to e, which must be read again for
+// the label's account to come out the same.
+func (t *Task) markFate(e *Entry, owner *labelNode, mask uint32, flags byte) error {
+	id := owner.owner &^ behindBit
+	pk := t.labels.bucketOf(id).fates
+	pk.rows = binary.LittleEndian.AppendUint32(pk.rows, t.labels.number(id))
+	pk.rows = binary.LittleEndian.AppendUint32(pk.rows, owner.off)
+	pk.rows = binary.LittleEndian.AppendUint32(pk.rows, mask)
+	pk.rows = append(pk.rows, flags)
+	return t.packs.added(pk, e.Offset)
+}
+
+// markPending notes an impression that was added to the pending index.
+func (t *Task) markPending(id uint32) error {
+	p := t.pending.entry(id)
+	pk := t.packs.at(packPending, p.place.TimeMS)
+	pk.rows = appendPlace(pk.rows, p.place, pk.timeMS)
+	pk.rows = binary.LittleEndian.AppendUint32(pk.rows, p.ref.File)
+	pk.rows = binary.LittleEndian.AppendUint32(pk.rows, p.ref.Off)
+	pk.rows = appendState(pk.rows, p)
+	for set := range t.pending.sets {
+		pk.rows = binary.LittleEndian.AppendUint64(pk.rows, t.pending.hash(id, set))
+	}
+	return t.packs.added(pk, math.MaxInt64)
+}
+
+// markRows notes that the state of a pending impression has changed.
+func (t *Task) markRows(p *pendingEntry) error {
+	pk := t.packs.at(packRows, p.place.TimeMS)
+	pk.rows = appendPlace(pk.rows, p.place, pk.timeMS)
+	pk.rows = appendState(pk.rows, p)
+	return t.packs.added(pk, math.MaxInt64)
+}
+
+func appendPlace(dst []byte, c Cursor, startMS int64) []byte {
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(c.TimeMS-startMS))
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(c.Partition))
+	return binary.LittleEndian.AppendUint64(dst, uint64(c.Offset))
+}
+
+func readPlace(row []byte, startMS int64) Cursor {
+	le := binary.LittleEndian
+	return Cursor{TimeMS: startMS + int64(le.Uint32(row)), Partition: int32(le.Uint32(row[4:])), Offset: int64(le.Uint64(row[8:]))}
+}
+
+func appendState(dst []byte, p *pendingEntry) []byte {
+	dst = binary.LittleEndian.AppendUint64(dst, p.windows)
+	dst = binary.LittleEndian.AppendUint16(dst, p.positives)
+	var flags byte
 	if p.arrivedNegative {
-		b = append(b, 1)
-	} else {
-		b = append(b, 0)
+		flags |= stateNegative
 	}
-	return t.mark(Entry{TimeMS: e.TimeMS, Partition: e.Partition, Offset: e.Offset, Source: e.Source, Flags: markEmitted, Key: b})
+	if p.duplicate {
+		flags |= stateDuplicate
+	}
+	return append(dst, flags)
 }
 
-// mark appends a mark; the entry is the task's own, so that it costs no allocation.
-func (t *Task) mark(e Entry) error {
-	t.scratch.marking = e
-	_, err := t.marks.Append(&t.scratch.marking)
-	return err
-}
-
-// applyMark restores one fact on reopening, after the indexes of labels and
-// pending impressions stand.
-func (t *Task) applyMark(e *Entry) error {
-	if int(e.Flags) >= len(markSizes) || len(e.Key) != markSizes[e.Flags] {
-		return fmt.Errorf("mark of kind %d with %d bytes: %w", e.Flags, len(e.Key), ErrCorrupt)
-	}
-	b := e.Key
-	switch e.Flags {
-	case markKept:
-		h := keyHash{binary.LittleEndian.Uint64(b), uint32(b[8]) | uint32(b[9])<<8 | uint32(b[10])<<16}
-		t.seen.put(h, e.TimeMS)
-	case markAttached, markRefused:
-		hash, ref := binary.LittleEndian.Uint64(b), Ref{binary.LittleEndian.Uint32(b[8:]), binary.LittleEndian.Uint32(b[12:])}
-		for id := t.labels.first(hash); id != noNode; id = t.labels.after(id, hash) {
-			if n := t.labels.node(id); t.labels.ref(id) == ref && n.owner&^behindBit == id {
-				if e.Flags == markAttached {
-					n.attached |= e.Accept
-				} else {
-					n.accept &^= e.Accept
-				}
-				break
-			}
-		}
-	case markEmitted:
-		if t.pending != nil {
-			if p := t.pending.at(e.Position()); p != nil {
-				p.positives = binary.LittleEndian.Uint16(b)
-				p.windows = binary.LittleEndian.Uint64(b[2:])
-				p.arrivedNegative = b[10] != 0
-			}
-		}
-	}
-	return nil
+func readState(row []byte, p *pendingEntry) {
+	p.windows = binary.LittleEndian.Uint64(row)
+	p.positives = binary.LittleEndian.Uint16(row[8:])
+	p.arrivedNegative = row[10]&stateNegative != 0
+	p.duplicate = row[10]&stateDuplicate != 0
 }

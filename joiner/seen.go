@@ -2,6 +2,7 @@ package joiner
 
 import (
 	"math/bits"
+	"slices"
 
 	"github.com/zeebo/xxh3"
 )
@@ -34,7 +35,8 @@ type seenIndex struct {
 
 type generation struct {
 	baseMS int64
-	slots  []seenSlot // open addressing, linear probing, a power of two
+	slots  []seenSlot // open addressing by the hash's first bits, linear probing, a power of two
+	shift  int        // a hash's place is what is left of it
 	used   int
 }
 
@@ -67,22 +69,27 @@ func absDiff(a, b int64) int64 {
 
 // put notes that the key was kept at timeMS.
 func (s *seenIndex) put(h keyHash, timeMS int64) {
+	g := s.generation(timeMS)
+	g.put(slotOf(h, timeMS-g.baseMS))
+}
+
+// generation returns that of an event time, making it if it is new.
+func (s *seenIndex) generation(timeMS int64) *generation {
 	base := floorTo(timeMS, s.widthMS)
-	i := 0
-	for i < len(s.gens) && s.gens[i].baseMS < base {
-		i++
+	i := len(s.gens)
+	for i > 0 && s.gens[i-1].baseMS >= base {
+		i--
 	}
-	if i == len(s.gens) || s.gens[i].baseMS != base {
-		size := 64
-		if i > 0 { // the one before tells how many to expect
-			size = 1 << bits.Len(uint(s.gens[i-1].used*3/2))
-		}
-		g := &generation{baseMS: base, slots: make([]seenSlot, max(size, 64))}
-		s.gens = append(s.gens, nil)
-		copy(s.gens[i+1:], s.gens[i:])
-		s.gens[i] = g
+	if i < len(s.gens) && s.gens[i].baseMS == base {
+		return s.gens[i]
 	}
-	s.gens[i].put(h, timeMS)
+	expected := 0
+	if i > 0 { // the one before tells how many to expect
+		expected = s.gens[i-1].used
+	}
+	g := newGeneration(base, expected)
+	s.gens = slices.Insert(s.gens, i, g)
+	return g
 }
 
 // dropBefore forgets generations that lie wholly before timeMS.
@@ -94,9 +101,19 @@ func (s *seenIndex) dropBefore(timeMS int64) {
 	s.gens = append(s.gens[:0], s.gens[n:]...)
 }
 
+// newGeneration makes one with room for as many keys.
+func newGeneration(baseMS int64, keys int) *generation {
+	sizeBits := max(bits.Len(uint(keys*3/2)), 6)
+	return &generation{baseMS: baseMS, slots: make([]seenSlot, 1<<sizeBits), shift: 64 - sizeBits}
+}
+
+func slotOf(h keyHash, sinceMS int64) seenSlot {
+	return seenSlot{h.hi, uint64(h.lo)<<seenTimeBits | uint64(sinceMS)}
+}
+
 func (g *generation) get(h keyHash) (int64, bool) {
 	mask := uint64(len(g.slots) - 1)
-	for i := h.hi & mask; ; i = (i + 1) & mask {
+	for i := h.hi >> g.shift; ; i = (i + 1) & mask {
 		s := g.slots[i]
 		if s.hi == 0 {
 			return 0, false
@@ -107,35 +124,37 @@ func (g *generation) get(h keyHash) (int64, bool) {
 	}
 }
 
-func (g *generation) put(h keyHash, timeMS int64) {
+func (g *generation) put(entry seenSlot) {
 	if (g.used+1)*4 > len(g.slots)*3 {
 		g.grow()
 	}
-	entry := seenSlot{h.hi, uint64(h.lo)<<seenTimeBits | uint64(timeMS-g.baseMS)}
 	mask := uint64(len(g.slots) - 1)
-	for i := h.hi & mask; ; i = (i + 1) & mask {
+	for i := entry.hi >> g.shift; ; i = (i + 1) & mask {
 		s := &g.slots[i]
 		if s.hi == 0 {
 			*s = entry
 			g.used++
 			return
 		}
-		if s.hi == h.hi && uint32(s.loTime>>seenTimeBits) == h.lo {
+		if s.hi == entry.hi && (s.loTime^entry.loTime)>>seenTimeBits == 0 {
 			*s = entry
 			return
 		}
 	}
 }
 
+// grow doubles the table. Slots are in order of hash, so that both are walked
+// from one end to the other.
 func (g *generation) grow() {
 	old := g.slots
 	g.slots = make([]seenSlot, 2*len(old))
+	g.shift--
 	mask := uint64(len(g.slots) - 1)
 	for _, s := range old {
 		if s.hi == 0 {
 			continue
 		}
-		i := s.hi & mask
+		i := s.hi >> g.shift
 		for g.slots[i].hi != 0 {
 			i = (i + 1) & mask
 		}

@@ -181,7 +181,7 @@ func (b *bench) do(t *testing.T, f []string) []string {
 	case "ledger":
 		return append(b.prog.take(), b.ledgers()...)
 	case "pending":
-		return append(b.prog.take(), b.pending())
+		return append(b.prog.take(), b.pending(t))
 	default:
 		err = b.event(t, f)
 	}
@@ -237,9 +237,13 @@ func (b *bench) ledgers() (out []string) {
 	return out
 }
 
-func (b *bench) pending() string {
+// pending counts what state holds: entries of the logs, packs of the last two.
+func (b *bench) pending(t *testing.T) string {
+	if err := b.task.Commit(b.task.Snapshot(0, b.offsets)); err != nil {
+		t.Fatal(err)
+	}
 	var parts []string
-	for kind, name := range []string{"impressions", "labels", "marks"} {
+	for kind, name := range []string{"impressions", "labels", "seen", "index"} {
 		parts = append(parts, fmt.Sprintf("%s=%d", name, b.store.Log(joiner.LogKind(kind)).Stats().Entries))
 	}
 	return strings.Join(parts, " ")

@@ -184,9 +184,9 @@ func (t *Task) Snapshot(plan uint64, offsets []int64) *Snapshot {
 		WatermarkMS: t.watermarkMS, MaxMainMS: t.maxMainMS, Cursor: t.cursor,
 		Ledgers: append([]mortise.Ledger(nil), t.ledgers...),
 	}
-	lows := map[uint16]int64{}
-	for _, log := range []Log{t.impressions, t.labelLog, t.marks} {
-		log.Lows(lows)
+	lows := map[uint16]int64{uint16(t.opts.Main): t.packs.low()}
+	for kind := range NumLogs {
+		t.store.Log(kind).Lows(lows)
 	}
 	for src, off := range lows {
 		if int(src) < len(s.Lows) {
@@ -198,78 +198,9 @@ func (t *Task) Snapshot(plan uint64, offsets []int64) *Snapshot {
 
 // Commit makes the state durable together with the snapshot, which must be the
 // present one.
-func (t *Task) Commit(s *Snapshot) error { return t.store.Commit(s.Append(nil)) }
-
-// restore rebuilds what lies in memory from the store.
-func (t *Task) restore(meta []byte) error {
-	s, err := ParseSnapshot(meta)
-	if err != nil {
-		return fmt.Errorf("reading the state's manifest: %w", err)
-	}
-	if len(s.Offsets) != len(t.opts.Sources) || len(s.Ledgers) != len(t.ledgers) {
-		return fmt.Errorf("state of %d sources and %d experiments, expected %d and %d: %w", len(s.Offsets), len(s.Ledgers), len(t.opts.Sources), len(t.ledgers), ErrOtherVersion)
-	}
-	t.watermarkMS, t.maxMainMS, t.cursor = s.WatermarkMS, s.MaxMainMS, s.Cursor
-	copy(t.ledgers, s.Ledgers)
-	if err := t.restoreLabels(); err != nil {
+func (t *Task) Commit(s *Snapshot) error {
+	if err := t.packs.writeAll(); err != nil {
 		return err
 	}
-	if t.pending != nil {
-		if err := t.restorePending(); err != nil {
-			return err
-		}
-	}
-	err = t.marks.Each(func(_ Ref, e *Entry) error { return t.applyMark(e) })
-	if err != nil {
-		return fmt.Errorf("reading back marks: %w", err)
-	}
-	t.seen.dropBefore(t.cursor.TimeMS - t.opts.DelayMS)
-	return t.impressions.Seek(t.cursor)
-}
-
-func (t *Task) restoreLabels() error {
-	err := t.labelLog.Each(func(ref Ref, e *Entry) error {
-		if int(e.Source) >= len(t.opts.Sources) {
-			return fmt.Errorf("label of source %d: %w", e.Source, ErrCorrupt)
-		}
-		sets := t.opts.Sources[e.Source].KeySets
-		owner, behind := noNode, e.Flags&flagBehind != 0
-		for i, set := range sets {
-			key, ok := keyAt(e.Key, i, len(sets))
-			if !ok {
-				return fmt.Errorf("keys of a label at offset %d: %w", e.Offset, ErrCorrupt)
-			}
-			if key == nil {
-				continue
-			}
-			id := t.labels.add(hashLabel(key, int(e.Source), set), e.TimeMS, coarseBuckets*t.opts.BucketMS, ref, owner, e.Accept, behind)
-			if owner == noNode {
-				owner = id
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("reading back labels: %w", err)
-	}
-	return nil
-}
-
-func (t *Task) restorePending() error {
-	var bufs [][]byte
-	err := t.impressions.Each(func(ref Ref, e *Entry) error {
-		if e.Position().Less(t.cursor) || t.prog.Open(e) == 0 {
-			return nil
-		}
-		bufs = bufs[:0]
-		for _, set := range t.opts.Sources[t.opts.Main].KeySets {
-			bufs = append(bufs, append([]byte(nil), t.prog.Key(set)...))
-		}
-		t.index(e.Position(), ref, bufs)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("reading back pending impressions: %w", err)
-	}
-	return nil
+	return t.store.Commit(s.Append(nil))
 }

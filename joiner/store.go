@@ -12,9 +12,12 @@ const (
 	// Labels are looked up by Ref when a window closes. Not compressed, so that
 	// one label costs one small read.
 	Labels
-	// Seen remembers the keys of closed impressions, for dedup: small entries
-	// that are read back only when a task is reopened.
+	// Seen remembers the keys of closed impressions, for dedup: packs of small
+	// rows that are read back only when a task is reopened.
 	Seen
+	// Index is what the tables in memory say of labels and pending impressions,
+	// in packs, so that reopening a task reads neither.
+	Index
 	NumLogs
 )
 
@@ -74,10 +77,11 @@ type Log interface {
 	Next(beforeMS int64, e *Entry) (bool, error)
 	// Read reads the entry at ref.
 	Read(ref Ref, e *Entry) error
-	// Each calls fn for every entry in the log in append order within a bucket,
-	// buckets in order of time; it stops at the first error. For reopening. The
-	// scan stays where it is. Within fn, e is valid and the log is not changed.
-	Each(fn func(ref Ref, e *Entry) error) error
+	// Each calls fn for every entry of the buckets that end after sinceMS, in
+	// append order within a bucket, buckets in order of time; it stops at the
+	// first error. For reopening. The scan stays where it is. Within fn, e is
+	// valid and the log is not changed.
+	Each(sinceMS int64, fn func(ref Ref, e *Entry) error) error
 	// DropBefore forgets every bucket that ends at or before timeMS. A later entry
 	// of such a bucket makes it anew.
 	DropBefore(timeMS int64) error
@@ -124,8 +128,8 @@ type StoreOptions struct {
 	// and written, at most 64 MiB. The default is 128 KiB; smaller blocks make
 	// Read cheaper.
 	BlockBytes int
-	// CoarseMS is the span of a bucket of Labels and Seen, which are not scanned
-	// in order and so need no fine ones. The default is BucketMS.
+	// CoarseMS is the span of a bucket of the logs other than Impressions, which
+	// are not scanned in order and so need no fine ones. The default is BucketMS.
 	CoarseMS int64
 	// BufferBytes bounds the unwritten entries of one log; the bucket appended to
 	// longest ago is written first. A bucket that is dropped before then costs no

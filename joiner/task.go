@@ -18,8 +18,9 @@ type Task struct {
 	prog  Program
 	store Store
 
-	impressions, labelLog, marks Log
+	impressions, labelLog Log
 
+	packs   packer
 	labels  *labelIndex
 	seen    *seenIndex
 	pending *pendingIndex // only under Early
@@ -56,7 +57,8 @@ func New(opts Options, store Store, prog Program) (*Task, error) {
 	}
 	t := &Task{
 		opts: opts, prog: prog, store: store,
-		impressions: store.Log(Impressions), labelLog: store.Log(Labels), marks: store.Log(Seen),
+		impressions: store.Log(Impressions), labelLog: store.Log(Labels),
+		packs:  packer{seen: store.Log(Seen), index: store.Log(Index), main: uint16(opts.Main), spanMS: coarseBuckets * opts.BucketMS, byTime: map[packTime]*pack{}},
 		labels: newLabelIndex(), seen: newSeenIndex(opts.DelayMS),
 		watermarkMS: NoTimeMS, maxMainMS: NoTimeMS, tidiedMS: NoTimeMS, cursor: Cursor{TimeMS: NoTimeMS},
 		maxBeforeMS: make([]int64, len(opts.Sources)),
@@ -64,7 +66,7 @@ func New(opts Options, store Store, prog Program) (*Task, error) {
 		all:         uint32(1<<opts.Experiments - 1),
 	}
 	if opts.Early {
-		t.pending = newPendingIndex()
+		t.pending = newPendingIndex(len(opts.Sources[opts.Main].KeySets))
 	}
 	for w := range opts.Windows {
 		t.addWindow(w)
@@ -192,7 +194,10 @@ func (t *Task) addLabel(e *Entry, keys [][]byte) error {
 			continue // it has no such key
 		}
 		hash := hashLabel(key, int(e.Source), sets[i])
-		id := t.labels.add(hash, e.TimeMS, coarseBuckets*t.opts.BucketMS, ref, owner, e.Accept, behind)
+		id := t.labels.add(hash, e.TimeMS, t.packs.spanMS, ref, owner, e.Accept, behind)
+		if err := t.markLabel(id, owner != noNode); err != nil {
+			return err
+		}
 		if owner == noNode {
 			owner = id
 		}
@@ -280,14 +285,20 @@ func (t *Task) tidy(forceMS int64) error {
 	if err := t.impressions.DropBefore(bucket); err != nil {
 		return err
 	}
-	if err := t.labels.expire(labelsMS, t.settle); err != nil {
+	if err := t.labels.expire(labelsMS, t.settle, func(b *labelBucket) { t.packs.forget(b.labels, b.fates) }); err != nil {
 		return err
 	}
 	if err := t.labelLog.DropBefore(labelsMS); err != nil {
 		return err
 	}
+	t.packs.forgetBefore(labelsMS, packPending, packRows)
+	if err := t.packs.index.DropBefore(labelsMS); err != nil {
+		return err
+	}
 	t.seen.dropBefore(bucket - t.opts.DelayMS)
-	return t.marks.DropBefore(bucket - max(marksDelays*t.opts.DelayMS, t.beforeMS+t.opts.LateGraceMS))
+	keptMS := bucket - marksDelays*t.opts.DelayMS
+	t.packs.forgetBefore(keptMS, packKept)
+	return t.packs.seen.DropBefore(keptMS)
 }
 
 // settle takes a label whose time is over off the account.

@@ -19,9 +19,6 @@ type diskStates struct{ db *disk.DB }
 // openStates opens the state directory. What does not verify is wiped: state is
 // a cache of the topics.
 func openStates(c *console, dir string) (*diskStates, error) {
-	if err := mustBeOurs(dir); err != nil {
-		return nil, err
-	}
 	db, err := disk.OpenDB(dir, disk.Options{})
 	if errors.Is(err, joiner.ErrCorrupt) {
 		c.logger().Warn("state does not verify and is rebuilt from the topics", "dir", dir, "err", err)
@@ -34,22 +31,6 @@ func openStates(c *console, dir string) (*diskStates, error) {
 		return nil, fmt.Errorf("%w; choose another with --state", err)
 	}
 	return &diskStates{db}, nil
-}
-
-// mustBeOurs refuses a directory that has folders by the names of ours but was
-// never used for state: what is in them would be taken for damage and removed.
-func mustBeOurs(dir string) error {
-	for _, mark := range []string{"FORMAT", workerFile} {
-		if _, err := os.Stat(filepath.Join(dir, mark)); err == nil {
-			return nil
-		}
-	}
-	for _, folder := range []string{"manifest", "tasks"} {
-		if _, err := os.Stat(filepath.Join(dir, folder)); err == nil {
-			return fmt.Errorf("%s holds no state of mortise, but has something else by the name of %s: choose another directory with --state", dir, folder)
-		}
-	}
-	return nil
 }
 
 // Open implements experiments.States.

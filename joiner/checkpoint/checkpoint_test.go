@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -116,7 +117,7 @@ func (w *worker) digest() uint64 {
 	w.t.Helper()
 	h := fnv.New64a()
 	for kind := range joiner.NumLogs {
-		err := w.store.Log(kind).Each(func(ref joiner.Ref, e *joiner.Entry) error {
+		err := w.store.Log(kind).Each(math.MinInt64, func(ref joiner.Ref, e *joiner.Entry) error {
 			fmt.Fprint(h, kind, ref, e.TimeMS, e.Offset)
 			_, err := h.Write(e.Value)
 			return err

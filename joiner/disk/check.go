@@ -45,6 +45,9 @@ func (s *Store) removeUnknown() error {
 			delete(known, name)
 			continue
 		}
+		if !segmentName.MatchString(name) {
+			continue // not ours to remove
+		}
 		// A number that a lost opening used is not used again: nothing of its
 		// file may be taken for one of ours.
 		var number uint32

@@ -13,7 +13,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/mortise-dev/mortise/joiner"
-	"github.com/mortise-dev/mortise/joiner/disk"
 )
 
 // ranHistory returns a file system on which the history was run and closed.
@@ -148,27 +147,6 @@ func TestDamagedManifest(t *testing.T) {
 	}
 	if corrupt == 0 {
 		t.Fatal("no damage was noticed")
-	}
-}
-
-func TestFormat(t *testing.T) {
-	_, o := ranHistory(t)
-	if err := o.closeDB(); err != nil {
-		t.Fatal(err)
-	}
-	path := o.fs.PathJoin(o.dir, "FORMAT")
-	for text, corrupt := range map[string]bool{"mortise state, format 9\n": false, "": true, "something": true} {
-		writeFile(t, o.fs, path, []byte(text))
-		_, err := disk.OpenDB(o.dir, disk.Options{FS: o.fs})
-		if err == nil || errors.Is(err, joiner.ErrCorrupt) != corrupt || !strings.Contains(err.Error(), path) {
-			t.Errorf("FORMAT of %q: %v", text, err)
-		}
-	}
-	if err := o.fs.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := disk.OpenDB(o.dir, disk.Options{FS: o.fs}); !errors.Is(err, joiner.ErrCorrupt) {
-		t.Errorf("FORMAT missing: %v", err)
 	}
 }
 

@@ -234,7 +234,7 @@ func (db *DB) discard(task string) error {
 	if err := db.apply(batch); err != nil {
 		return err
 	}
-	return db.fs.RemoveAll(db.taskDir(task, number))
+	return removeStore(db.fs, db.taskDir(task, number))
 }
 
 // Close closes the directory and every store that is still open, without

@@ -93,7 +93,7 @@ func checkLog(log joiner.Log, entries []joiner.Entry) error {
 	want := slices.Clone(entries)
 	slices.SortStableFunc(want, func(a, b joiner.Entry) int { return int(a.TimeMS/100 - b.TimeMS/100) })
 	var refs []joiner.Ref
-	err := log.Each(func(ref joiner.Ref, e *joiner.Entry) error {
+	err := log.Each(math.MinInt64, func(ref joiner.Ref, e *joiner.Entry) error {
 		if len(refs) == len(want) || !same(e, &want[len(refs)]) {
 			return fmt.Errorf("entry %d of %d is %+v", len(refs), len(want), e)
 		}

@@ -135,11 +135,12 @@ func (l *log) readFrame(f *file, buf *segment.Block, ref joiner.Ref, e *joiner.E
 }
 
 // Each implements joiner.Log.
-func (l *log) Each(fn func(ref joiner.Ref, e *joiner.Entry) error) error {
+func (l *log) Each(sinceMS int64, fn func(ref joiner.Ref, e *joiner.Entry) error) error {
 	if err := l.s.usable(); err != nil {
 		return err
 	}
-	for _, b := range l.buckets {
+	first, _ := l.find(segment.BucketOf(sinceMS, l.spanMS))
+	for _, b := range l.buckets[first:] {
 		for n, f := range b.files {
 			for ordinal := range f.index {
 				block, err := l.load(f, ordinal)

@@ -78,12 +78,13 @@ func (l *log) Read(ref joiner.Ref, e *joiner.Entry) error {
 }
 
 // Each implements joiner.Log.
-func (l *log) Each(fn func(ref joiner.Ref, e *joiner.Entry) error) error {
+func (l *log) Each(sinceMS int64, fn func(ref joiner.Ref, e *joiner.Entry) error) error {
 	if err := l.s.usable(); err != nil {
 		return err
 	}
 	var e joiner.Entry
-	for _, b := range l.buckets {
+	first, _ := l.find(l.bucketOf(sinceMS))
+	for _, b := range l.buckets[first:] {
 		for i := range b.entries {
 			b.read(i, &e)
 			if err := fn(joiner.Ref{File: b.file, Off: uint32(i)}, &e); err != nil {

@@ -85,7 +85,7 @@ func testClosed(k *kit) {
 	_, next := k.log.Next(100, &e)
 	for what, err := range map[string]error{
 		"Append": appending, "Next": next, "Commit": k.store.Commit(nil), "Seek": k.log.Seek(joiner.Cursor{}), "DropBefore": k.log.DropBefore(0),
-		"Read": k.log.Read(joiner.Ref{File: 1}, &e), "Each": k.log.Each(func(joiner.Ref, *joiner.Entry) error { return nil }),
+		"Read": k.log.Read(joiner.Ref{File: 1}, &e), "Each": k.log.Each(math.MinInt64, func(joiner.Ref, *joiner.Entry) error { return nil }),
 	} {
 		if err == nil {
 			k.t.Errorf("%s after Close: no error", what)

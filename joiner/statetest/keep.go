@@ -3,6 +3,7 @@ package statetest
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -42,9 +43,23 @@ func testEach(k *kit) {
 	k.must(k.store.Commit(nil))
 	k.append(entries[600:]...)
 	k.each(byBucket(entries)...)
+	for _, sinceMS := range []int64{-1, 99, 100, 101, 550, 999, 1000, math.MaxInt64} {
+		late := slices.DeleteFunc(byBucket(entries), func(e joiner.Entry) bool { return bucketOf(e.TimeMS, 100) < bucketOf(sinceMS, 100) })
+		k.must(k.log.Each(sinceMS, func(_ joiner.Ref, e *joiner.Entry) error {
+			if len(late) == 0 {
+				return fmt.Errorf("Each since %d: %s is one too many", sinceMS, describe(e))
+			}
+			k.same("Each", e, &late[0])
+			late = late[1:]
+			return nil
+		}))
+		if len(late) > 0 {
+			k.t.Fatalf("Each since %d: %d entries are missing", sinceMS, len(late))
+		}
+	}
 	stop := errors.New("stop")
 	calls := 0
-	err := k.log.Each(func(joiner.Ref, *joiner.Entry) error {
+	err := k.log.Each(math.MinInt64, func(joiner.Ref, *joiner.Entry) error {
 		calls++
 		return stop
 	})

@@ -2,6 +2,7 @@ package statetest
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/mortise-dev/mortise/joiner"
@@ -93,7 +94,7 @@ func (m *model) check(log joiner.Log) error {
 		return int(max(-1, min(1, bucketOf(a.TimeMS, m.bucketMS)-bucketOf(b.TimeMS, m.bucketMS))))
 	})
 	n := 0
-	err := log.Each(func(ref joiner.Ref, e *joiner.Entry) error {
+	err := log.Each(math.MinInt64, func(ref joiner.Ref, e *joiner.Entry) error {
 		if n == len(want) || ref != want[n].ref || !equal(e, &want[n].Entry) {
 			return fmt.Errorf("Each: entry %d of %d at %+v is %s", n, len(want), ref, describe(e))
 		}

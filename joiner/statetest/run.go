@@ -5,6 +5,7 @@ package statetest
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/mortise-dev/mortise/joiner"
@@ -144,7 +145,7 @@ func (k *kit) each(want ...joiner.Entry) {
 	k.t.Helper()
 	var got []joiner.Entry
 	var refs []joiner.Ref
-	k.must(k.log.Each(func(ref joiner.Ref, e *joiner.Entry) error {
+	k.must(k.log.Each(math.MinInt64, func(ref joiner.Ref, e *joiner.Entry) error {
 		refs, got = append(refs, ref), append(got, clone(e))
 		return nil
 	}))
