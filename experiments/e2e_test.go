@@ -9,7 +9,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"hash/fnv"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -113,9 +112,7 @@ func (w *world) broker(partitions int, by string) *simBroker {
 			p := i % partitions
 			if json.Unmarshal([]byte(line), &fields) == nil {
 				if key, ok := fields[by].(string); ok {
-					h := fnv.New32a()
-					h.Write([]byte(key))
-					p = int(h.Sum32()) % partitions
+					p = experiments.PartitionOf([]byte(key), partitions)
 				}
 			}
 			b.publish(w.topics[s], p, line)
@@ -143,7 +140,7 @@ func work(t testing.TB, plan *experiments.Plan, b *simBroker, rng *rand.Rand, ki
 				tr.steps = 1 + rng.IntN(60)
 			}
 			w, err := experiments.NewWorker(p, tr, states, fmt.Sprintf("group%d", i), experiments.WorkerOptions{
-				UntilEnd: true, PollRecords: 1 + rng.IntN(300), CloseRows: 1 + rng.IntN(300), PollWait: time.Nanosecond,
+				UntilEnd: true, Partitions: b.partitions, PollRecords: 1 + rng.IntN(300), CloseRows: 1 + rng.IntN(300), PollWait: time.Nanosecond,
 				CommitEvery: time.Duration(1 + rng.IntN(2_000_000)), ManifestEvery: time.Duration(1 + rng.IntN(5_000_000)),
 				Now: func() time.Time { return time.Now().AddDate(4, 0, 0) }, Letters: func(string, []byte) error { return nil },
 			})

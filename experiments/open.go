@@ -140,7 +140,7 @@ func (w *Worker) newRunner(partition int32, store joiner.Store) (*runner, error)
 	if w.opts.Trace != nil {
 		trace = func(t joiner.Trace) { w.opts.Trace(partition, t) }
 	}
-	return newRunner(w.pipeline, partition, w.cleaners, store, w.nowMS(), trace)
+	return newRunner(w.pipeline, partition, w.opts.Partitions, w.cleaners, store, w.nowMS(), trace)
 }
 
 // usable reads a state's snapshot. A task can go on from it towards at if it has

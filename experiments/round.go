@@ -67,6 +67,11 @@ func (w *Worker) work(r *runner, fetched []Fetched, nowMS int64) error {
 			r.caughtUp[in] = r.next[in] >= f.HighWatermark
 		}
 	}
+	for in := range r.places {
+		if err := r.places[in].err(); err != nil {
+			return err
+		}
+	}
 	for in, caughtUp := range r.caughtUp {
 		r.clock.SetCaughtUp(in, caughtUp && w.inputDone(), nowMS)
 	}

@@ -22,9 +22,10 @@ type runner struct {
 	readers   []*clean.Reader // per input
 	checkers  []*clean.Reader // per input: a label is decoded whole while its keys are in use
 	clock     *joiner.Watermarks
-	next      []int64 // per input: the next offset to read
-	high      []int64 // per input: the end offset as last seen
-	caughtUp  []bool  // per input: read up to there
+	places    []placement // per input
+	next      []int64     // per input: the next offset to read
+	high      []int64     // per input: the end offset as last seen
+	caughtUp  []bool      // per input: read up to there
 	out       outbox
 	all       uint32
 
@@ -50,8 +51,8 @@ type heldRecord struct {
 	record mortise.Record
 }
 
-func newRunner(p *Pipeline, partition int32, sources []*clean.Source, store joiner.Store, nowMS int64, trace func(joiner.Trace)) (*runner, error) {
-	r := &runner{pipeline: p, partition: partition, store: store, next: make([]int64, len(p.Sources)), lost: make([]int64, len(p.Sources)), high: make([]int64, len(p.Sources)), caughtUp: make([]bool, len(p.Sources)), all: uint32(1<<len(p.Experiments) - 1), firstMS: joiner.NoTimeMS}
+func newRunner(p *Pipeline, partition int32, partitions int, sources []*clean.Source, store joiner.Store, nowMS int64, trace func(joiner.Trace)) (*runner, error) {
+	r := &runner{pipeline: p, partition: partition, store: store, places: p.placements(partition, partitions), next: make([]int64, len(p.Sources)), lost: make([]int64, len(p.Sources)), high: make([]int64, len(p.Sources)), caughtUp: make([]bool, len(p.Sources)), all: uint32(1<<len(p.Experiments) - 1), firstMS: joiner.NoTimeMS}
 	opts := p.Join
 	opts.Trace = trace
 	task, err := joiner.New(opts, store, newProgram(p, sources, &r.out))
@@ -154,6 +155,9 @@ func (r *runner) takeOne(in int, rec *mortise.Record, nowMS int64) error {
 	reader := r.readers[in]
 	if err := reader.Intake(rec, ev); err != nil {
 		return r.refuse(in, rec, err)
+	}
+	if p := &r.places[in]; r.rebuild == nil && ev.PartitionKey != nil && p.due(rec.Offset) {
+		p.check(rec, ev, r.checkers[in])
 	}
 	r.clock.Observe(in, ev.TimeMS, nowMS)
 	if r.firstMS == joiner.NoTimeMS || ev.TimeMS < r.firstMS {

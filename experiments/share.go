@@ -59,8 +59,12 @@ func shareKey(e *spec.Experiment) string {
 		Dedup, Early          bool
 		Delay, Late, Delivery string
 		Windows               []window
+		Partitioner           string `json:",omitempty"` // where it is not the default
 	}{Main: read(source(e, e.Join.Main)), Key: e.Join.Key, PartitionBy: e.Join.PartitionBy, Dedup: e.Join.Dedup, Early: early,
 		Delay: e.Join.Delay.String(), Late: e.Join.Late, Delivery: e.Output.Delivery}
+	if e.Join.Partitioner != "murmur2" {
+		key.Partitioner = e.Join.Partitioner
+	}
 	for _, i := range windowOrder(e) {
 		l := &e.Join.Labels[i]
 		w := window{read(source(e, l.Source)), fmt.Sprint(l.On), l.Before.String(), l.Within.String(), "", ""}

@@ -89,7 +89,7 @@ func benchmarkTask(b *testing.B, pending int64, payload int, dedup bool) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	r, err := newRunner(plan.Pipelines[0], 0, cleaners, store, 0, nil)
+	r, err := newRunner(plan.Pipelines[0], 0, 1, cleaners, store, 0, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -15,6 +15,11 @@ import (
 
 // WorkerOptions tune a worker. Zero fields take their defaults.
 type WorkerOptions struct {
+	// Partitions is how many each input topic has. Where it is known, records are
+	// checked against it, and Run ends with a *MisplacedError before anything of a
+	// round is committed in which one lies elsewhere than its partition_by says.
+	// The default, 0, checks nothing.
+	Partitions int
 	// UntilEnd stops the worker when every input has been read to the end it
 	// has once InputDone is closed (at once when InputDone is nil) and every
 	// window is closed.

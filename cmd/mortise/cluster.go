@@ -64,8 +64,9 @@ const defaultEmbedded = "./mortise-data"
 // which runs in this process or in another that has it open.
 type cluster struct {
 	kafka.Connection
-	embedded string         // directory; empty for real brokers
-	broker   *broker.Broker // nil when it runs elsewhere
+	embedded   string           // directory; empty for real brokers
+	broker     *broker.Broker   // nil when it runs elsewhere
+	partitions map[string]int32 // of the inputs, once they are prepared
 }
 
 // open reaches the brokers that the flags name, else those of the file, else
@@ -200,6 +201,7 @@ func (cl *cluster) prepare(ctx context.Context, plan *experiments.Plan, partitio
 	if err != nil {
 		return err
 	}
+	cl.partitions = counts
 	var specs []kafka.TopicSpec
 	for _, p := range plan.Pipelines {
 		for _, name := range p.Outputs() {

@@ -122,6 +122,10 @@ func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Pl
 	}
 	for _, p := range plan.Pipelines {
 		group := f.groupOf(plan, p)
+		tasks, err := p.Tasks(cl.partitions)
+		if err != nil {
+			return nil, err
+		}
 		opts := kafka.Options{Connection: cl.Connection, Group: group, Inputs: p.Inputs(), Outputs: p.Outputs(),
 			ExactlyOnce: p.Experiments[0].Output.Delivery == "exactly_once", TransactionalID: group + "." + id}
 		if cl.embedded != "" {
@@ -133,7 +137,7 @@ func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Pl
 		}
 		cr.transports = append(cr.transports, t)
 		w, err := experiments.NewWorker(p, t, states, group, experiments.WorkerOptions{
-			UntilEnd: f.untilEnd, InputDone: inputDone, Log: c.logger(), Letters: letters.write,
+			Partitions: int(tasks), UntilEnd: f.untilEnd, InputDone: inputDone, Log: c.logger(), Letters: letters.write,
 			CommitEvery: f.commitEvery, CloseRows: f.closeRows,
 		})
 		if err != nil {

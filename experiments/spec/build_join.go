@@ -15,6 +15,7 @@ func (l *loader) join(n *node) *sourceNode {
 	j := &l.exp.Join
 	j.Dedup = n.get("dedup").bool(true)
 	j.Late = n.get("late").string("emit")
+	j.Partitioner = n.get("partitioner").string("murmur2")
 	if j.Repartition = n.get("repartition").bool(false); j.Repartition {
 		l.fail(n.get("repartition").at, NotBuilt, "repartition is checked, but this version cannot shuffle topics yet").Help = "key the topics by partition_by, and remove it"
 	}

@@ -69,7 +69,7 @@ func (w hashWriter) fields(fields mortise.Schema) {
 }
 
 func (w hashWriter) join(j *Join) {
-	w.line("join", j.Main, quoteAll(j.Key), quoteAll(j.PartitionBy), j.Dedup, j.Delay.Milliseconds(), j.Late, j.Repartition)
+	w.line("join", j.Main, quoteAll(j.Key), quoteAll(j.PartitionBy), j.Dedup, j.Delay.Milliseconds(), j.Late)
 	for _, l := range sorted(j.Labels, func(l Label) string { return l.Name }) {
 		w.line("label", l.Name, l.Source, l.Within.Milliseconds(), l.Before.Milliseconds(), program(l.Where), program(l.Value))
 		for _, p := range sorted(l.On, func(p Pair) string { return p.Main + "\x00" + p.Label }) {

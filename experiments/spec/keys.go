@@ -64,6 +64,7 @@ var joinBlock = &block{"join", "Which records are held, for how long, and what a
 	{name: "dedup", shape: boolean, def: "true", doc: "Of impressions with one key and event times less than delay apart, keep the earliest."},
 	{name: "delay", shape: span, doc: "How long after its event time an impression is held. The default is the largest within."},
 	{name: "late", shape: enum("emit", "dead_letter", "drop"), def: "emit", doc: "What becomes of an impression that comes after its deadline."},
+	{name: "partitioner", shape: enum("murmur2", "any"), def: "murmur2", doc: "How the topics are partitioned by partition_by: murmur2, Kafka's default, which is verified against the records; or any other way that is the same for all of them, which is not."},
 	{name: "repartition", shape: boolean, def: "false", doc: "Shuffle the sources by partition_by through an internal topic, for topics that are keyed otherwise."},
 	{name: "labels", shape: dict(identifier, of(labelBlock)), required: true, doc: "What attaches to an impression, by name; each gives the columns label_NAME, label_NAME_time and label_NAME_count."},
 }}

@@ -125,6 +125,7 @@ type Join struct {
 	Dedup       bool
 	Delay       time.Duration
 	Late        string // emit | dead_letter | drop
+	Partitioner string // murmur2 | any
 	Repartition bool
 	Labels      []Label // in file order
 }

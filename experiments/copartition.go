@@ -1,0 +1,144 @@
+package experiments
+
+import (
+	"fmt"
+	"hash/crc32"
+	"strings"
+
+	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/joiner/clean"
+)
+
+// Records that join must lie in one partition number of all topics. That is so
+// when every topic is partitioned by partition_by with Kafka's default
+// partitioner, and this can be seen in each record by itself: its partition is
+// the one that its partition_by gives. So nothing has to be exchanged between
+// tasks or workers, and a check costs a hash.
+
+const (
+	// checkedFirst is how many records of an input are all checked, from where a
+	// task begins; of those that follow, about one in checkedEvery is.
+	checkedFirst = 4096
+	checkedBits  = 6 // checkedEvery is 2^checkedBits
+)
+
+// placement checks where the records of one input of a task lie.
+type placement struct {
+	source     string
+	by         []string // its fields for partition_by
+	partitions int      // of the topic; 0: nothing is checked
+	checked    int64
+	wrong      int64
+	first      *MisplacedError
+}
+
+// Tasks is how many tasks the pipeline has, one for each partition of its
+// topics, whose partition counts are given. They must agree.
+func (p *Pipeline) Tasks(counts map[string]int32) (int32, error) {
+	main := &p.Sources[0]
+	for i := range p.Sources {
+		in := &p.Sources[i]
+		if counts[in.Topic] != counts[main.Topic] {
+			return 0, fmt.Errorf("topic %s has %d partitions and topic %s has %d: impressions and labels join only where equal keys lie in one partition number of all topics; "+
+				"recreate one of them, or have it shuffled with `repartition: true` in its source (%s or %s)",
+				main.Topic, counts[main.Topic], in.Topic, counts[in.Topic], main.Specs[0].Name, in.Specs[0].Name)
+		}
+	}
+	return counts[main.Topic], nil
+}
+
+// placements are those of a task: by the number of partitions that topics had
+// when the worker began, if partition is one of them. When it is not they have
+// grown since, and what lies where is no longer to be told from a record.
+func (p *Pipeline) placements(partition int32, partitions int) []placement {
+	all := make([]placement, len(p.Sources))
+	if p.Experiments[0].Join.Partitioner == "any" || int(partition) >= partitions {
+		return all
+	}
+	for i := range p.Sources {
+		s := p.Sources[i].Specs[0]
+		all[i] = placement{source: s.Name, by: PartitionFields(p.Experiments[0], s), partitions: partitions}
+	}
+	return all
+}
+
+// due reports whether the record at offset is to be checked: the same ones
+// whenever they are read, whatever gaps transactions leave between offsets.
+func (p *placement) due(offset int64) bool {
+	return p.partitions > 1 && (p.checked < checkedFirst || uint64(offset)*0x9e3779b97f4a7c15>>(64-checkedBits) == 0)
+}
+
+// check looks at one record whose partition_by is key. One that turns out to be
+// a dead letter may lie anywhere: bad input stops nothing.
+func (p *placement) check(rec *mortise.Record, ev *clean.Event, whole *clean.Reader) {
+	key := ev.PartitionKey
+	want := PartitionOf(key, p.partitions)
+	if want != int(rec.Partition) {
+		if _, bad, err := whole.Decode(ev.Value); err != nil || ev.Accept&^bad == 0 {
+			return
+		}
+	}
+	p.checked++
+	if want == int(rec.Partition) {
+		return
+	}
+	p.wrong++
+	if p.first == nil {
+		p.first = &MisplacedError{TopicPartition: TopicPartition{rec.Topic, rec.Partition}, Offset: rec.Offset, Source: p.source, By: p.by, Key: string(key),
+			Belongs: int32(want), Partitions: p.partitions, Cause: causeOf(rec, key, p.partitions)}
+	}
+}
+
+// causeOf says what is known of why a record lies elsewhere.
+func causeOf(rec *mortise.Record, key []byte, partitions int) string {
+	switch {
+	case rec.Key == nil:
+		return "it has no key"
+	case string(rec.Key) != string(key):
+		return fmt.Sprintf("its key is %s", quoted(string(rec.Key)))
+	case int(crc32.ChecksumIEEE(rec.Key))%partitions == int(rec.Partition):
+		return "its key is right, but its producer partitions by CRC-32, librdkafka's default: set partitioner=murmur2_random there"
+	}
+	return "its key is right, but its producer has another partitioner, or the topic had fewer partitions then"
+}
+
+// err returns the first record that lies elsewhere, with how many do; nil when
+// none does.
+func (p *placement) err() error {
+	if p.first == nil {
+		return nil
+	}
+	p.first.Checked, p.first.Wrong = p.checked, p.wrong
+	return p.first
+}
+
+// MisplacedError says that a record does not lie in the partition that its
+// partition_by gives, so that what it joins with may lie in another.
+type MisplacedError struct {
+	TopicPartition
+	Offset         int64
+	Source         string
+	By             []string // the source's fields for partition_by
+	Key            string   // their value
+	Belongs        int32    // the partition for it
+	Partitions     int      // of the topic
+	Cause          string   // what is known of why
+	Checked, Wrong int64    // records of the partition that were checked so far, and that lie elsewhere
+}
+
+// Error names the record and the ways out.
+func (e *MisplacedError) Error() string {
+	by := strings.Join(e.By, ", ")
+	return fmt.Sprintf("%s[%d]@%d lies in partition %d, but its %s %s belongs in partition %d of %d; %s (%d of %d records checked lie elsewhere): "+
+		"impressions and labels join only where equal keys lie in one partition number of all topics, so key %s by %s with Kafka's default partitioner, "+
+		"or have it shuffled with `repartition: true` in the source %s; for topics that all have the same partitioner of their own, `join.partitioner: any` leaves this unchecked",
+		e.Topic, e.Partition, e.Offset, e.Partition, by, quoted(e.Key), e.Belongs, e.Partitions, e.Cause, e.Wrong, e.Checked, e.Topic, by, e.Source)
+}
+
+// quoted quotes text, cut to a length that can be read.
+func quoted(text string) string {
+	if len(text) > 64 {
+		return fmt.Sprintf("%q…", text[:64])
+	}
+	return fmt.Sprintf("%q", text)
+}
