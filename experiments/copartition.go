@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"bytes"
 	"fmt"
 	"hash/crc32"
 	"strings"
@@ -28,7 +29,9 @@ type placement struct {
 	by         []string // its fields for partition_by
 	partitions int      // of the topic; 0: nothing is checked
 	checked    int64
-	wrong      int64
+	wrong      int64 // of them, that lie elsewhere
+	keyed      int64 // of those, whose own key is right
+	byCRC      int64 // of those, where librdkafka's default partitioner puts them
 	first      *MisplacedError
 }
 
@@ -40,7 +43,7 @@ func (p *Pipeline) Tasks(counts map[string]int32) (int32, error) {
 		in := &p.Sources[i]
 		if counts[in.Topic] != counts[main.Topic] {
 			return 0, fmt.Errorf("topic %s has %d partitions and topic %s has %d: impressions and labels join only where equal keys lie in one partition number of all topics; "+
-				"recreate one of them, or have it shuffled with `repartition: true` in its source (%s or %s)",
+				"they need the same number: make one of them anew, or have it shuffled with `repartition: true` in its source (%s or %s)",
 				main.Topic, counts[main.Topic], in.Topic, counts[in.Topic], main.Specs[0].Name, in.Specs[0].Name)
 		}
 	}
@@ -83,20 +86,26 @@ func (p *placement) check(rec *mortise.Record, ev *clean.Event, whole *clean.Rea
 		return
 	}
 	p.wrong++
+	if string(rec.Key) == string(key) {
+		p.keyed++
+		if int(crc32.ChecksumIEEE(key))%p.partitions == int(rec.Partition) {
+			p.byCRC++
+		}
+	}
 	if p.first == nil {
 		p.first = &MisplacedError{TopicPartition: TopicPartition{rec.Topic, rec.Partition}, Offset: rec.Offset, Source: p.source, By: p.by, Key: string(key),
-			Belongs: int32(want), Partitions: p.partitions, Cause: causeOf(rec, key, p.partitions)}
+			RecordKey: bytes.Clone(rec.Key), Belongs: int32(want), Partitions: p.partitions}
 	}
 }
 
-// causeOf says what is known of why a record lies elsewhere.
-func causeOf(rec *mortise.Record, key []byte, partitions int) string {
-	switch {
-	case rec.Key == nil:
+// cause says what is known of why the records that were found lie elsewhere.
+func (p *placement) cause() string {
+	switch key := p.first.RecordKey; {
+	case key == nil:
 		return "it has no key"
-	case string(rec.Key) != string(key):
-		return fmt.Sprintf("its key is %s", quoted(string(rec.Key)))
-	case int(crc32.ChecksumIEEE(rec.Key))%partitions == int(rec.Partition):
+	case string(key) != p.first.Key:
+		return "its key is " + quoted(string(key))
+	case p.byCRC == p.keyed:
 		return "its key is right, but its producer partitions by CRC-32, librdkafka's default: set partitioner=murmur2_random there"
 	}
 	return "its key is right, but its producer has another partitioner, or the topic had fewer partitions then"
@@ -108,7 +117,7 @@ func (p *placement) err() error {
 	if p.first == nil {
 		return nil
 	}
-	p.first.Checked, p.first.Wrong = p.checked, p.wrong
+	p.first.Checked, p.first.Wrong, p.first.Cause = p.checked, p.wrong, p.cause()
 	return p.first
 }
 
@@ -120,7 +129,8 @@ type MisplacedError struct {
 	Source         string
 	By             []string // the source's fields for partition_by
 	Key            string   // their value
-	Belongs        int32    // the partition for it
+	RecordKey      []byte   // the record's own key; nil when it has none
+	Belongs        int32    // the partition for Key
 	Partitions     int      // of the topic
 	Cause          string   // what is known of why
 	Checked, Wrong int64    // records of the partition that were checked so far, and that lie elsewhere
