@@ -52,6 +52,7 @@ var clients = []client{
 	{"github.com/klauspost/compress", []string{"joiner/segment", "joiner/recorded", "loadtest/traffic"}, "compression belongs to the one package of each part that knows the format: segment files, recorded input, generated files"},
 	{"github.com/zeebo/xxh3", []string{"joiner/...", "instances", "experiments", "experiments/kafka"}, "checksums, key indexes and sampling; a hash that reaches data may never change, so its users are few"},
 	{"golang.org/x/sync", []string{"experiments/...", "cmd/mortise"}, "stages are pure and start no goroutines: only the shell needs to wait for some"},
+	{"gocloud.dev", []string{"internal/objectstore"}, "object stores stand behind interfaces of their users: the services' clients come with one package, which can be left out"},
 	{"github.com/cockroachdb/datadriven", nil, "the text form of tests"},
 	{"github.com/santhosh-tekuri/jsonschema/v6", nil, "it checks the published schema against the loader in tests; the loader itself needs none"},
 }
