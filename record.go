@@ -29,11 +29,12 @@ const (
 	ReasonCleanFailed         // the custom clean function returned an error
 	ReasonCleanDropped        // the custom clean function dropped the record
 	ReasonExpression          // an expression failed on this record
+	ReasonLost                // the record's log was gone when state had to be rebuilt
 	NumReasons
 )
 
 var reasonNames = [NumReasons]string{"", "filtered", "duplicate", "sampled", "late", "bad_json", "bad_field", "bad_time",
-	"missing_key", "clean_failed", "clean_dropped", "expression"}
+	"missing_key", "clean_failed", "clean_dropped", "expression", "lost"}
 
 // String returns the reason's stable name, as used in metrics and dead letters.
 func (r Reason) String() string {
@@ -45,7 +46,9 @@ func (r Reason) String() string {
 
 // IsDeadLetter reports whether a record dropped for r is broken, and so goes to
 // the dead letters, rather than left out on purpose.
-func (r Reason) IsDeadLetter() bool { return r >= ReasonBadJSON && r != ReasonCleanDropped }
+func (r Reason) IsDeadLetter() bool {
+	return r >= ReasonBadJSON && r != ReasonCleanDropped && r != ReasonLost
+}
 
 // RecordError says that one record cannot be used. The pipeline goes on; the
 // record goes to dead letters with the reason.

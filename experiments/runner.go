@@ -134,7 +134,7 @@ func (r *runner) maybeFinishRebuild(nowMS int64) error {
 			return nil
 		}
 	}
-	if err := r.task.FinishRebuild(r.rebuild); err != nil {
+	if err := r.task.FinishRebuild(r.rebuild, r.acceptLost); err != nil {
 		return fmt.Errorf("rebuilding the state of partition %d: %w", r.partition, err)
 	}
 	r.rebuild = nil

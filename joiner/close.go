@@ -30,6 +30,9 @@ type candidate struct {
 
 // close decides the fate of one impression whose time has come and emits it.
 func (t *Task) close(e *Entry, late bool) error {
+	if !late {
+		t.countRebuilt(e, -1)
+	}
 	sound := t.prog.Open(e) & e.Accept
 	if bad := e.Accept &^ sound; bad != 0 {
 		if err := t.refuse(e, bad); err != nil {
@@ -227,7 +230,7 @@ func (t *Task) offer(e *Entry, f *candidate, accept uint32, final bool) (windows
 		if fresh := counts &^ owner.attached; fresh != 0 && final {
 			owner.attached |= fresh
 			t.eachBit(fresh, func(g *mortise.Ledger) { g.Labels.Pending--; g.Labels.Attached++ })
-			if err := t.markFate(e, owner, fresh, 0); err != nil {
+			if err := t.markFate(e.Offset, owner, fresh, 0); err != nil {
 				return 0, err
 			}
 		}
@@ -241,7 +244,7 @@ func (t *Task) refuseLabel(e, l *Entry, owner *labelNode, broken uint32, why *mo
 	owner.accept &^= broken
 	t.eachBit(broken, func(g *mortise.Ledger) { g.Labels.Pending--; g.Labels.Dropped[why.Reason]++ })
 	t.trace(Trace{Fate: Dropped, Reason: why.Reason, Mask: broken, Event: l})
-	if err := t.markFate(e, owner, broken, rowRefused); err != nil || t.silent {
+	if err := t.markFate(e.Offset, owner, broken, rowRefused); err != nil || t.silent {
 		return err
 	}
 	return t.prog.Reject(l, broken, why)

@@ -1,5 +1,7 @@
 package joiner
 
+import "math/bits"
+
 // index adds an impression to the pending index; keys are per key set of the main source.
 func (t *Task) index(place Cursor, ref Ref, keys [][]byte) uint32 {
 	hashes := t.scratch.hashes[:0]
@@ -24,6 +26,9 @@ func (t *Task) arrive(e *Entry, ref Ref, keys [][]byte) error {
 	case duplicate:
 	case inherited != nil: // rows have been written for a later record of the key
 		p.windows, p.positives, p.arrivedNegative = inherited.windows, inherited.positives, inherited.arrivedNegative
+		if _, err := t.provisional(e, p, false); err != nil {
+			return err
+		}
 	default:
 		if _, err := t.provisional(e, p, true); err != nil {
 			return err
@@ -124,11 +129,20 @@ func (t *Task) provisional(e *Entry, p *pendingEntry, arrival bool) (changed boo
 		}
 	}
 	p.windows |= windows
-	if arrival {
-		p.arrivedNegative = windows == 0
-	}
-	if fresh != 0 {
-		p.positives++
+	switch {
+	case t.silent:
+		// Labels that are read again come in another order than the first time, so
+		// it is not known which rows were written. The most that can have been are
+		// taken for written: a revision may be left out, but none comes twice.
+		p.positives += uint16(bits.OnesCount64(fresh))
+		p.arrivedNegative = p.arrivedNegative || arrival
+	default:
+		if arrival {
+			p.arrivedNegative = windows == 0
+		}
+		if fresh != 0 {
+			p.positives++
+		}
 	}
 	return true, nil
 }

@@ -20,6 +20,7 @@ type labelIndex struct {
 	free    []uint32      // chunks to be reused
 	buckets map[uint32]*labelBucket
 	nodes   int
+	labels  int // nodes that are owners
 }
 
 const (
@@ -105,6 +106,7 @@ func (ix *labelIndex) add(hash uint64, timeMS, spanMS int64, ref Ref, owner, acc
 	id := ix.newNode(b)
 	if owner == noNode {
 		owner = id
+		ix.labels++
 	}
 	if behind {
 		owner |= behindBit
@@ -217,6 +219,7 @@ func (ix *labelIndex) expire(timeMS int64, settle func(id uint32, n *labelNode) 
 					if err := settle(id, n); err != nil {
 						return err
 					}
+					ix.labels--
 				}
 				ix.unlink(id, n)
 			}
@@ -240,15 +243,36 @@ func (b *labelBucket) usedOf(i int) int {
 // each calls fn for every label's owner node, in no particular order.
 func (ix *labelIndex) each(fn func(n *labelNode)) {
 	for _, b := range ix.buckets {
-		for i, c := range b.chunks {
-			for k := range b.usedOf(i) {
-				id := c*chunkNodes + uint32(k)
-				if n := ix.node(id); n.owner&^behindBit == id {
-					fn(n)
+		_ = ix.eachOf(b, func(_ uint32, n *labelNode) error {
+			fn(n)
+			return nil
+		})
+	}
+}
+
+// eachInOrder calls fn for every label's owner node in the order of files and,
+// within one, of add, until the first error.
+func (ix *labelIndex) eachInOrder(fn func(id uint32, n *labelNode) error) error {
+	for _, file := range slices.Sorted(maps.Keys(ix.buckets)) {
+		if err := ix.eachOf(ix.buckets[file], fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (ix *labelIndex) eachOf(b *labelBucket, fn func(id uint32, n *labelNode) error) error {
+	for i, c := range b.chunks {
+		for k := range b.usedOf(i) {
+			id := c*chunkNodes + uint32(k)
+			if n := ix.node(id); n.owner&^behindBit == id {
+				if err := fn(id, n); err != nil {
+					return err
 				}
 			}
 		}
 	}
+	return nil
 }
 
 func (ix *labelIndex) unlink(id uint32, n *labelNode) {
@@ -284,6 +308,7 @@ func (ix *labelIndex) load(key []byte, baseMS, spanMS int64, rows []byte) error 
 		switch {
 		case flags&rowSibling == 0:
 			owner = id
+			ix.labels++
 		case owner == noNode:
 			return badRows(packLabels, "a key of no label")
 		}

@@ -64,17 +64,17 @@ func (t *Task) markLabel(id uint32, sibling bool) error {
 	return t.packs.added(pk, math.MaxInt64)
 }
 
-// markFate notes what impression e did to a label. The row is kept as long as
-// the label, and makes a rebuild reach back to e, which must be read again for
-// the label's account to come out the same.
-func (t *Task) markFate(e *Entry, owner *labelNode, mask uint32, flags byte) error {
+// markFate notes what the impression at an offset did to a label. The row is
+// kept as long as the label, and makes a rebuild reach back to the impression,
+// which must be read again for the label's account to come out the same.
+func (t *Task) markFate(offset int64, owner *labelNode, mask uint32, flags byte) error {
 	id := owner.owner &^ behindBit
 	pk := t.labels.bucketOf(id).fates
 	pk.rows = binary.LittleEndian.AppendUint32(pk.rows, t.labels.number(id))
 	pk.rows = binary.LittleEndian.AppendUint32(pk.rows, owner.off)
 	pk.rows = binary.LittleEndian.AppendUint32(pk.rows, mask)
 	pk.rows = append(pk.rows, flags)
-	return t.packs.added(pk, e.Offset)
+	return t.packs.added(pk, offset)
 }
 
 // markPending notes an impression that was added to the pending index.

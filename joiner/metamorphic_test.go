@@ -3,8 +3,11 @@ package joiner_test
 import (
 	"flag"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/mortise-dev/mortise/joiner"
@@ -79,7 +82,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	if w.opts.Early {
 		policy = []string{"early_positive", "immediate_negative"}[r.IntN(2)]
 	}
-	w.prog = &textProgram{policy: policy, windows: w.names}
+	w.prog = &textProgram{policy: policy, windows: w.names, context: "query"}
 	w.streams = w.generate()
 	return w
 }
@@ -192,6 +195,11 @@ func (w *world) feed(in int) {
 		w.maybeLive()
 		return
 	}
+	w.add(in)
+	w.maybeLive()
+}
+
+func (w *world) add(in int) {
 	rec := w.streams[in][w.pos[in]]
 	ev := joiner.Event{Source: in, TimeMS: rec.timeMS, Offset: w.pos[in], Accept: 1}
 	for _, k := range rec.keys {
@@ -205,14 +213,13 @@ func (w *world) feed(in int) {
 	w.must(w.task.Add(&ev))
 	w.pos[in]++
 	w.open = append(w.open, w.prog.take()...)
-	w.maybeLive()
 }
 
 func (w *world) maybeLive() {
 	if w.rebuild == nil || !slices.Equal(w.pos, w.rebuild.Offsets) {
 		return
 	}
-	w.must(w.task.FinishRebuild(w.rebuild))
+	w.must(w.task.FinishRebuild(w.rebuild, false))
 	w.clock.Restart(w.task.WatermarkMS())
 	w.rebuild = nil
 }
@@ -322,12 +329,40 @@ func (w *world) checkLedger() {
 	}
 	l := w.task.Ledger(0)
 	w.must(l.Check())
+	for _, n := range []int64{l.Impressions.Pending, l.Impressions.Emitted, l.Labels.Pending, l.Labels.Attached, l.Labels.Unmatched, l.Labels.Late} {
+		if n < 0 {
+			w.t.Fatalf("a count below zero: %+v", l)
+		}
+	}
 	if l.Impressions.In != w.pos[0] || l.Labels.In != w.pos[1]+w.pos[2] {
 		w.t.Fatalf("ledger counts %d impressions and %d labels, %v were taken in", l.Impressions.In, l.Labels.In, w.pos)
 	}
 }
 
+// checkRevisions expects the rows of one impression to be numbered upwards, the
+// final one last, over rebuilds too. Without dedup two impressions may look alike.
+func (w *world) checkRevisions() {
+	last := map[string]int{}
+	for _, row := range w.rows {
+		name, rest, found := strings.Cut(row, " rev=")
+		if !found || !w.opts.Dedup {
+			return
+		}
+		key := strings.Join(strings.Fields(name)[:3], " ")
+		number, _, final := strings.Cut(rest, " ")
+		revision, err := strconv.Atoi(number)
+		w.must(err)
+		if before, ok := last[key]; ok && revision <= before {
+			w.t.Fatalf("%s comes after revision %d", row, before)
+		}
+		if last[key] = revision; final {
+			last[key] = math.MaxInt
+		}
+	}
+}
+
 func (w *world) compare() {
+	w.checkRevisions()
 	want, attached := oracle(w.opts, w.names, w.streams)
 	if got := finals(w.rows); !slices.Equal(got, want) {
 		w.t.Fatalf("rows differ from the oracle's: missing %v, surplus %v", minus(want, got), minus(got, want))

@@ -20,6 +20,7 @@ type textProgram struct {
 	policy      string // at_close | early_positive | immediate_negative
 	sample      bool   // drop all negatives
 	windows     []string
+	context     string // a window that turns nothing positive
 
 	open   *joiner.Entry
 	keys   [][]byte
@@ -122,7 +123,7 @@ func (p *textProgram) row(exp int, em joiner.Emission) (line string, positive bo
 	for w, s := range p.labels[exp] {
 		if s.count > 0 {
 			fmt.Fprintf(&b, " %s=%g@%s*%d", p.windows[w], s.sum, at(s.firstMS), s.count)
-			positive = true
+			positive = positive || p.windows[w] != p.context
 		}
 	}
 	if em.Late {

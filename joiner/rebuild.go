@@ -1,29 +1,50 @@
 package joiner
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"math/bits"
+
+	mortise "github.com/mortise-dev/mortise"
 )
+
+// ErrLost says that the rebuilt state does not hold what was pending: the topics
+// no longer have it, or other records in its place. To go on would write wrong
+// rows. The way out is topics that reach back far enough, or to accept the loss.
+var ErrLost = errors.New("what was pending cannot be rebuilt")
 
 // BeginRebuild makes the task take events in for the sake of its state alone:
 // nothing is emitted, rejected or counted, for their fate is committed already.
-func (t *Task) BeginRebuild() { t.silent = true }
+func (t *Task) BeginRebuild() {
+	t.silent = true
+	t.rebuilt = make([]int64, len(t.ledgers))
+	for exp := range t.ledgers {
+		t.rebuilt[exp] = t.ledgers[exp].Impressions.Pending
+	}
+}
+
+// countRebuilt keeps count of pending impressions while the account stands still.
+func (t *Task) countRebuilt(e *Entry, by int64) {
+	if !t.silent {
+		return
+	}
+	for mask := e.Accept & t.all; mask != 0; mask &= mask - 1 {
+		t.rebuilt[bits.TrailingZeros32(mask)] += by
+	}
+}
 
 // FinishRebuild closes, silently, what had been closed where at stands, takes
 // over at's clock and account, and goes live.
-func (t *Task) FinishRebuild(at *Snapshot) error {
-	e := &t.scratch.out
-	for at.Cursor.TimeMS > NoTimeMS {
-		ok, err := t.impressions.Next(min(at.Cursor.TimeMS, math.MaxInt64-1)+1, e)
-		if err != nil {
-			return err
-		}
-		if !ok || !e.Position().Less(at.Cursor) {
-			break
-		}
-		if err := t.close(e, false); err != nil {
-			return err
-		}
+//
+// Pending impressions and labels that at counts and the rebuilt state does not
+// hold are an error wrapping ErrLost, after which the task is of no use; with
+// acceptLost they are moved to dropped{lost}. Of labels, those that are lost
+// cannot be told from those that had come too late for their impression, so
+// that no more are lost than labels are missing in all.
+func (t *Task) FinishRebuild(at *Snapshot, acceptLost bool) error {
+	if err := t.closeRebuilt(at.Cursor); err != nil {
+		return err
 	}
 	if t.cursor.Less(at.Cursor) {
 		t.cursor = at.Cursor
@@ -34,17 +55,60 @@ func (t *Task) FinishRebuild(at *Snapshot) error {
 	if err := t.tidy(0); err != nil {
 		return err
 	}
+	if err := t.checkRebuilt(at, acceptLost); err != nil {
+		return err
+	}
 	t.silent = false
 	t.watermarkMS, t.maxMainMS = max(t.watermarkMS, at.WatermarkMS), max(t.maxMainMS, at.MaxMainMS)
 	copy(t.ledgers, at.Ledgers)
-	t.reconcile()
+	return t.reconcile(at)
+}
+
+// closeRebuilt closes every impression before end.
+func (t *Task) closeRebuilt(end Cursor) error {
+	e := &t.scratch.out
+	for end.TimeMS > NoTimeMS {
+		ok, err := t.impressions.Next(min(end.TimeMS, math.MaxInt64-1)+1, e)
+		if err != nil {
+			return err
+		}
+		if !ok || !e.Position().Less(end) {
+			return nil
+		}
+		if err := t.close(e, false); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// reconcile makes the account's pending labels those that the index holds. The
-// two differ only by labels that had come too late for their impression: read
-// again, they may lie before its close.
-func (t *Task) reconcile() {
+// checkRebuilt compares what is held with what at says was. Impressions are
+// pending exactly if they lie at or after the cursor, so any difference is a
+// fault. Labels may be more than there were: some that came too late to be held
+// are held when they are read again.
+func (t *Task) checkRebuilt(at *Snapshot, acceptLost bool) error {
+	for exp := range t.rebuilt {
+		want, got := at.Ledgers[exp].Impressions.Pending, t.rebuilt[exp]
+		if got > want || got < want && !acceptLost {
+			return fmt.Errorf("experiment %d: %d impressions were pending when offsets %v were committed, and the topics from offsets %v on give %d: %w", exp, want, at.Offsets, at.Lows, got, ErrLost)
+		}
+	}
+	if missing := t.missingLabels(at); missing > 0 && !acceptLost {
+		return fmt.Errorf("%d labels were held when offsets %v were committed, and the topics from offsets %v on give %d fewer: %w", at.Labels, at.Offsets, at.Lows, missing, ErrLost)
+	}
+	return nil
+}
+
+func (t *Task) missingLabels(at *Snapshot) int64 {
+	if at.Labels < 0 {
+		return 0
+	}
+	return max(at.Labels-int64(t.labels.labels), 0)
+}
+
+// reconcile makes the account's pending records those that state holds.
+func (t *Task) reconcile(at *Snapshot) error {
+	missing := t.missingLabels(at)
 	var pending [MaxExperiments]int64
 	t.labels.each(func(n *labelNode) {
 		for mask := n.accept &^ n.attached; mask != 0; mask &= mask - 1 {
@@ -52,8 +116,53 @@ func (t *Task) reconcile() {
 		}
 	})
 	for exp := range t.ledgers {
-		l := &t.ledgers[exp].Labels
-		l.Late += l.Pending - pending[exp]
-		l.Pending = pending[exp]
+		l := &t.ledgers[exp]
+		lost := l.Impressions.Pending - t.rebuilt[exp]
+		l.Impressions.Pending -= lost
+		l.Impressions.Dropped[mortise.ReasonLost] += lost
+		if surplus := pending[exp] - l.Labels.Pending; surplus > 0 {
+			settled, err := t.settleAgain(exp, surplus)
+			if err != nil {
+				return err
+			}
+			pending[exp] -= settled
+		}
+		reconcileLabels(&l.Labels, pending[exp], missing)
 	}
+	return nil
+}
+
+// settleAgain takes at most n pending labels that no impression to come can
+// reach off experiment exp's account, for they have been settled: they came too
+// late to be held, or had attached to an impression that stands for nothing now.
+func (t *Task) settleAgain(exp int, n int64) (settled int64, err error) {
+	bit := uint32(1) << exp
+	err = t.labels.eachInOrder(func(id uint32, node *labelNode) error {
+		over := t.labels.timeMS(id)+t.beforeMS < t.cursor.TimeMS
+		if !over || settled == n || node.accept&^node.attached&bit == 0 {
+			return nil
+		}
+		settled++
+		node.attached |= bit
+		return t.markFate(math.MaxInt64, node, bit, 0)
+	})
+	return settled, err
+}
+
+// reconcileLabels brings an account to the labels that are pending, of those
+// that were held so many being missing. The others that are not there had come
+// too late for their impression: read again, they may lie before its close. More
+// are there only when the impressions that they had attached to are lost.
+func reconcileLabels(l *mortise.LabelLedger, pending, missing int64) {
+	gone := l.Pending - pending
+	l.Pending = pending
+	if gone >= 0 {
+		lost := min(gone, missing)
+		l.Dropped[mortise.ReasonLost] += lost
+		l.Late += gone - lost
+		return
+	}
+	fromLate := min(-gone, l.Late)
+	l.Late -= fromLate
+	l.Attached -= -gone - fromLate
 }

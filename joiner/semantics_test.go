@@ -177,7 +177,7 @@ func (b *bench) do(t *testing.T, f []string) []string {
 		if !slices.Equal(b.offsets, b.saved.Offsets) {
 			t.Fatalf("live at offsets %v, saved at %v", b.offsets, b.saved.Offsets)
 		}
-		err = b.task.FinishRebuild(b.saved)
+		err = b.task.FinishRebuild(b.saved, false)
 	case "ledger":
 		return append(b.prog.take(), b.ledgers()...)
 	case "pending":

@@ -22,9 +22,15 @@ type Snapshot struct {
 	MaxMainMS   int64
 	Cursor      Cursor
 	Ledgers     []mortise.Ledger
+	// Labels is how many labels are held, whatever became of them so far; -1 when
+	// an earlier version of the program wrote the snapshot and did not say.
+	Labels int64
 }
 
-const snapshotVersion = 1
+const (
+	snapshotVersion = 2
+	firstVersion    = 1 // without Labels
+)
 
 // ErrOtherVersion says that a snapshot was written by another version of the program.
 var ErrOtherVersion = errors.New("written by another version")
@@ -47,7 +53,7 @@ func (s *Snapshot) Append(dst []byte) []byte {
 	for i := range s.Ledgers {
 		dst = appendLedger(dst, &s.Ledgers[i])
 	}
-	return dst
+	return binary.AppendVarint(dst, s.Labels)
 }
 
 // ParseSnapshot reads what Append wrote.
@@ -55,11 +61,11 @@ func ParseSnapshot(b []byte) (*Snapshot, error) {
 	if len(b) < 9 {
 		return nil, fmt.Errorf("snapshot of %d bytes: %w", len(b), ErrCorrupt)
 	}
-	if b[0] != snapshotVersion {
+	if b[0] != snapshotVersion && b[0] != firstVersion {
 		return nil, fmt.Errorf("snapshot version %d, this program writes %d: %w", b[0], snapshotVersion, ErrOtherVersion)
 	}
 	r := varints{b: b[9:]}
-	s := &Snapshot{Plan: binary.LittleEndian.Uint64(b[1:])}
+	s := &Snapshot{Plan: binary.LittleEndian.Uint64(b[1:]), Labels: -1}
 	for n := r.count(); n > 0; n-- {
 		off := r.signed()
 		s.Offsets, s.Lows = append(s.Offsets, off), append(s.Lows, off-r.signed())
@@ -68,6 +74,9 @@ func ParseSnapshot(b []byte) (*Snapshot, error) {
 	s.Cursor = Cursor{r.signed(), int32(r.signed()), r.signed()}
 	for n := r.count(); n > 0; n-- {
 		s.Ledgers = append(s.Ledgers, r.ledger())
+	}
+	if b[0] != firstVersion {
+		s.Labels = r.signed()
 	}
 	if r.bad || len(r.b) != 0 {
 		return nil, fmt.Errorf("snapshot of %d bytes: %w", len(b), ErrCorrupt)
@@ -182,7 +191,7 @@ func (t *Task) Snapshot(plan uint64, offsets []int64) *Snapshot {
 	s := &Snapshot{
 		Plan: plan, Offsets: append([]int64(nil), offsets...), Lows: append([]int64(nil), offsets...),
 		WatermarkMS: t.watermarkMS, MaxMainMS: t.maxMainMS, Cursor: t.cursor,
-		Ledgers: append([]mortise.Ledger(nil), t.ledgers...),
+		Ledgers: append([]mortise.Ledger(nil), t.ledgers...), Labels: int64(t.labels.labels),
 	}
 	lows := map[uint16]int64{uint16(t.opts.Main): t.packs.low()}
 	for kind := range NumLogs {

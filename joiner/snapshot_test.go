@@ -14,7 +14,7 @@ func sampleSnapshot() *Snapshot {
 	l.Impressions.In, l.Impressions.Emitted, l.Labels.Pending = 9, 7, 1<<40
 	l.Impressions.Dropped[mortise.ReasonDuplicate] = 2
 	return &Snapshot{Plan: 0xfeedface, Offsets: []int64{100, 7}, Lows: []int64{40, 7}, WatermarkMS: 1_574_553_663_979,
-		MaxMainMS: NoTimeMS, Cursor: Cursor{-5, 3, 99}, Ledgers: []mortise.Ledger{l, {}}}
+		MaxMainMS: NoTimeMS, Cursor: Cursor{-5, 3, 99}, Ledgers: []mortise.Ledger{l, {}}, Labels: 12}
 }
 
 func TestSnapshotMetadata(t *testing.T) {

@@ -32,8 +32,9 @@ type Task struct {
 	watermarkMS int64
 	cursor      Cursor // every impression before it is closed
 	maxMainMS   int64
-	tidiedMS    int64 // bucket of the cursor when state was last dropped
-	silent      bool  // rebuilding: state only, no output, no account
+	tidiedMS    int64   // bucket of the cursor when state was last dropped
+	silent      bool    // rebuilding: state only, no output, no account
+	rebuilt     []int64 // meanwhile, per experiment: impressions that are pending
 
 	ledgers []mortise.Ledger
 
@@ -161,6 +162,7 @@ func (t *Task) addImpression(e *Entry, keys [][]byte) error {
 	if err != nil {
 		return err
 	}
+	t.countRebuilt(e, 1)
 	t.trace(Trace{Fate: TakenIn, Mask: e.Accept, Event: e})
 	if t.opts.Early {
 		return t.arrive(e, ref, keys)
