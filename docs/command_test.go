@@ -24,7 +24,7 @@ func TestCommandsOfThePagesExist(t *testing.T) {
 	help := map[string]string{}
 	known := func(verb string) string {
 		if _, asked := help[verb]; !asked {
-			out, err := exec.Command(bin, verb, "--help").CombinedOutput()
+			out, err := exec.Command(bin, append(strings.Fields(verb), "--help")...).CombinedOutput()
 			if err == nil && strings.Contains(string(out), "mortise "+verb) {
 				help[verb] = string(out)
 			} else {
@@ -72,7 +72,7 @@ func commands(page string) (found []command) {
 	for _, m := range regexp.MustCompile("`([^`\n]+)`").FindAllStringSubmatch(page, -1) {
 		lines = append(lines, m[1])
 	}
-	use := regexp.MustCompile(`^\s*(?:\S*/)?mortise ([a-z]+)(.*)$`)
+	use := regexp.MustCompile(`^\s*(?:\S*/)?mortise (checkpoint [a-z]+|[a-z]+)(.*)$`)
 	for _, line := range lines {
 		if m := use.FindStringSubmatch(line); m != nil {
 			flags := regexp.MustCompile(`(?:^|\s)(--?[a-z][a-z-]*)`).FindAllStringSubmatch(m[2], -1)

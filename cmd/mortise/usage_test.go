@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-var verbs = []string{"run", "lint", "schema", "replay", "tail", "explain", "debug", "generate", "status", "version"}
+var verbs = []string{"run", "lint", "schema", "replay", "tail", "explain", "debug", "generate", "status", "checkpoint", "version"}
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
@@ -73,6 +73,10 @@ func TestUsageErrors(t *testing.T) {
 		{"version --color blue", "choose auto, always or never"},
 		{"version --log-format xml", "choose text or json"},
 		{"lint [", "syntax error in pattern"},
+		{"checkpoint list", "unknown verb"},
+		{"checkpoint ls", "takes a directory, a URL or an experiment file"},
+		{"checkpoint restore ./x", "needs --state DIR"},
+		{"checkpoint restore ./x --state y --checkpoint z", "needs --task"},
 	} {
 		fails(t, exitUsage, []string{"mortise: ", c.text}, strings.Fields(strings.Replace(c.line, "FILE", file, 1))...)
 	}

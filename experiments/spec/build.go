@@ -22,6 +22,7 @@ func (l *loader) experiment(root *node) {
 	l.buildFeatures(root, main)
 	l.instance(root.get("instance"), main)
 	l.output(root.get("output"))
+	e.Checkpoint = l.checkpoint(root.get("checkpoint"))
 	l.unusedSources()
 }
 

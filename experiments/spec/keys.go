@@ -38,6 +38,7 @@ var experimentBlock = &block{"the experiment", "One experiment: streams in, one 
 	{name: "dimensions", shape: dict(identifier, of(dimensionBlock)), doc: "Tables of key to row that an instance looks up, by name."},
 	{name: "instance", shape: of(instanceBlock), doc: "The row that is emitted: its columns, sampling, and when."},
 	{name: "output", shape: of(outputBlock), required: true, doc: "Where instances and dead letters go."},
+	{name: "checkpoint", shape: of(checkpointBlock), doc: "Copies of the state in another place, from which a worker that has lost its disk, or takes over a task, goes on. Without it such a worker reads the topics again."},
 }}
 
 var sourceBlock = &block{"a source", "One stream of records.", []key{

@@ -91,6 +91,12 @@ var rollBlock = &block{"roll", "When a new file is begun: at whichever comes fir
 	{name: "every", shape: someSpan, def: "10m", doc: "After this long."},
 }}
 
+var checkpointBlock = &block{"checkpoint", "Where and how often the state is copied.", []key{
+	{name: "path", shape: text, required: true, doc: "A directory that all workers reach, or s3://bucket/prefix, gs://bucket/prefix, azblob://container/prefix."},
+	{name: "every", shape: someSpan, def: "1m", doc: "How often each task is copied: only what is new."},
+	{name: "keep", shape: positive, def: "3", doc: "How many copies of a task stay."},
+}}
+
 var deadLettersBlock = &block{"dead_letters", "Where records go that cannot be used: a topic or a file.", []key{
 	{name: "topic", shape: topic, doc: "A topic."},
 	{name: "file", shape: text, doc: "A file of JSON lines."},

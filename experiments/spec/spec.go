@@ -38,6 +38,7 @@ type Experiment struct {
 	Dimensions []dimjoin.Definition  // in file order
 	Instance   Instance
 	Output     Output
+	Checkpoint Checkpoint
 }
 
 // Kafka is how brokers are reached, under the usual names of Kafka tools.
@@ -178,6 +179,13 @@ type ParquetOut struct {
 	RollSizeBytes int64
 	RollEvery     time.Duration
 	Partition     []string // of dt, hour
+}
+
+// Checkpoint says where and how often the state is copied. Without a path it is not.
+type Checkpoint struct {
+	Path  string // a directory, or a URL of an object store
+	Every time.Duration
+	Keep  int
 }
 
 // DeadLetter is a topic or a file.

@@ -196,7 +196,7 @@ func TestRoundTrip(t *testing.T) {
 					}
 					a.open()
 				} else if string(got.Meta) != last {
-					t.Fatalf("restored %q, saved last %q", got.Meta, last)
+					t.Fatalf("restored %q, saved last %q\n%s", got.Meta, last, a.log)
 				}
 				for range 1 + r.IntN(8) {
 					for range r.IntN(4) {

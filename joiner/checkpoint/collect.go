@@ -77,11 +77,12 @@ func (l *listing) doubt(m *Manifest) string {
 	return ""
 }
 
-// load finds the checkpoint to go on from, when this process has made and
+// load learns the last sequence number, for another process may have had the task
+// meanwhile, and finds the checkpoint to go on from, when this one has made and
 // restored none yet: the newest that is sure to be whole.
 func (t *task) load(ctx context.Context) error {
 	if t.loaded {
-		return nil
+		return t.listInto(ctx, &listing{manifests: map[string]time.Time{}}, manifestFolder)
 	}
 	l, err := t.list(ctx)
 	if err != nil {

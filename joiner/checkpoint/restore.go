@@ -50,12 +50,13 @@ func (c *Checkpoints) Restore(ctx context.Context, name string, db *disk.DB, acc
 	return nil, nil
 }
 
-// RestoreNamed is Restore of one given checkpoint, for people.
-func (c *Checkpoints) RestoreNamed(ctx context.Context, name, checkpoint string, db *disk.DB) (*Restored, error) {
+// RestoreNamed is Restore of one given checkpoint. What keeps it from being
+// restored is an error; only that accept says no gives nil.
+func (c *Checkpoints) RestoreNamed(ctx context.Context, name, checkpoint string, db *disk.DB, accept func(meta []byte) bool) (*Restored, error) {
 	t := c.task(name)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	got, err := t.restore(ctx, checkpoint, db, func([]byte) bool { return true })
+	got, err := t.restore(ctx, checkpoint, db, accept)
 	if err != nil {
 		return nil, fmt.Errorf("restoring task %q: %w", name, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 
 	"github.com/mortise-dev/mortise/joiner"
 	"github.com/mortise-dev/mortise/joiner/segment"
@@ -21,6 +22,8 @@ type Restoration struct {
 	s     *Store // under construction; it keeps the task from being opened
 	files []*file
 	ended bool
+
+	opening sync.Mutex
 }
 
 // RestoreStore begins to restore a task, which must not be open and cannot be
@@ -140,13 +143,15 @@ func parseRows(data []byte) (p parsedRows, err error) {
 // FileLengthBytes is how long file i of the given rows has to be.
 func (r *Restoration) FileLengthBytes(i int) int64 { return r.files[i].length }
 
-// Open opens file i for writing, made empty by the first Open. The caller closes
+// Open opens file i for writing; the first Open makes it. The caller closes
 // what it opens.
 func (r *Restoration) Open(i int) (interface {
 	io.WriterAt
 	io.Closer
 }, error) {
 	path := r.s.handles.path(r.files[i])
+	r.opening.Lock() // in memory, two that make one file make two
+	defer r.opening.Unlock()
 	f, err := r.db.fs.OpenReadWrite(path, writeCategory)
 	if err != nil {
 		return nil, fmt.Errorf("restoring segment %s: %w", path, err)
