@@ -127,7 +127,8 @@ func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Pl
 			return nil, err
 		}
 		opts := kafka.Options{Connection: cl.Connection, Group: group, Inputs: p.Inputs(), Outputs: p.Outputs(),
-			ExactlyOnce: p.Experiments[0].Output.Delivery == "exactly_once", TransactionalID: group + "." + id}
+			ExactlyOnce: p.Experiments[0].Output.Delivery == "exactly_once", TransactionalID: group + "." + id,
+			Warm: func() []int32 { return states.partitions(group) }}
 		if cl.embedded != "" {
 			opts.TransactionalIDSuffix = kafka.FreshSuffix()
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/mortise-dev/mortise/joiner"
@@ -44,6 +45,22 @@ func (s *diskStates) Open(task string, opts joiner.StoreOptions) (joiner.Store, 
 
 // Reset implements experiments.States.
 func (s *diskStates) Reset(task string) error { return s.db.Reset(task) }
+
+// partitions lists the partitions whose state is here, of one group. None are
+// told when they can't be read, which opening them says.
+func (s *diskStates) partitions(group string) (partitions []int32) {
+	tasks, err := s.db.Tasks()
+	if err != nil {
+		return nil
+	}
+	for _, task := range tasks {
+		name, ok := strings.CutPrefix(task, group+"/")
+		if p, err := strconv.ParseInt(name, 10, 32); ok && err == nil {
+			partitions = append(partitions, int32(p))
+		}
+	}
+	return partitions
+}
 
 // Close implements experiments.States.
 func (s *diskStates) Close() error { return s.db.Close() }

@@ -245,64 +245,6 @@ func (a *Admin) ends(ctx context.Context, parts []experiments.TopicPartition) (m
 	return ends, nil
 }
 
-// lanes places a reader at wanted in each of the partitions of owned.
-func (a *Admin) lanes(ctx context.Context, owned map[experiments.TopicPartition]experiments.CommittedOffset,
-	wanted map[experiments.TopicPartition]int64,
-) ([]*lane, error) {
-	var (
-		parts    []experiments.TopicPartition
-		earliest bool
-		starts   map[experiments.TopicPartition]int64
-	)
-	for tp := range owned {
-		parts = append(parts, tp)
-		earliest = earliest || wanted[tp] == experiments.OffsetEarliest
-	}
-	slices.SortFunc(parts, func(x, y experiments.TopicPartition) int {
-		return cmp.Or(cmp.Compare(x.Partition, y.Partition), cmp.Compare(x.Topic, y.Topic))
-	})
-	ends, err := a.ends(ctx, parts)
-	if err == nil && earliest {
-		starts, err = list(ctx, a.adm.ListStartOffsets, topicsOf(parts))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("finding where to start reading: %w", err)
-	}
-	lanes := make([]*lane, 0, len(parts))
-	for _, tp := range parts {
-		l := &lane{tp: tp, next: wanted[tp], end: ends[tp]}
-		switch l.next {
-		case experiments.OffsetEarliest:
-			l.next = starts[tp]
-		case experiments.OffsetLatest:
-			l.next = l.end
-		}
-		lanes = append(lanes, l)
-	}
-	return lanes, nil
-}
-
-// list asks for an offset of every partition of topics, again while partitions
-// move between brokers.
-func list(ctx context.Context, ask func(context.Context, ...string) (kadm.ListedOffsets, error), topics []string,
-) (map[experiments.TopicPartition]int64, error) {
-	var listed kadm.ListedOffsets
-	err := retry(ctx, func() (err error) {
-		if listed, err = ask(ctx, topics...); err == nil {
-			err = listed.Error()
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	offsets := map[experiments.TopicPartition]int64{}
-	listed.Each(func(o kadm.ListedOffset) {
-		offsets[experiments.TopicPartition{Topic: o.Topic, Partition: o.Partition}] = o.Offset
-	})
-	return offsets, nil
-}
-
 // retryFor outlasts the election of a leader.
 const retryFor = 30 * time.Second
 
@@ -320,14 +262,4 @@ func retry(ctx context.Context, fn func() error) error {
 			return err
 		}
 	}
-}
-
-func topicsOf(parts []experiments.TopicPartition) []string {
-	var topics []string
-	for _, tp := range parts {
-		if !slices.Contains(topics, tp.Topic) {
-			topics = append(topics, tp.Topic)
-		}
-	}
-	return topics
 }

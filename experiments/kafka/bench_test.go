@@ -66,7 +66,7 @@ func BenchmarkCopy(b *testing.B) {
 	defer p.Close()
 	rows, sizeBytes := benchRows(benchRecords)
 	tr := open(b, workerOptions(c, "bench"))
-	begin(b, tr)
+	begin(b, tr, 8)
 	b.SetBytes(int64(sizeBytes))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -106,24 +106,15 @@ func awaitLag(t *testing.T, c Connection, failed <-chan error, enough func(int64
 	}
 }
 
-// copyOverRebalances is a worker: it begins again whenever its partitions are
-// given out anew.
+// copyOverRebalances is a worker: it follows the group, and begins again when it
+// lost something.
 func copyOverRebalances(ctx context.Context, tr *Transport) error {
 	for {
-		committed, err := tr.Assignment(ctx)
-		if err != nil {
+		err := copyAssigned(ctx, tr)
+		if !errors.Is(err, experiments.ErrRebalanced) {
 			return err
 		}
-		start := map[experiments.TopicPartition]int64{}
-		for p, co := range committed {
-			if start[p] = co.Next; co.Next < 0 {
-				start[p] = experiments.OffsetEarliest
-			}
-		}
-		if err := tr.Start(start); err != nil {
-			return err
-		}
-		if err := copyAssigned(ctx, tr); !errors.Is(err, experiments.ErrRebalanced) {
+		if err := tr.Abort(ctx); err != nil {
 			return err
 		}
 	}
@@ -132,8 +123,26 @@ func copyOverRebalances(ctx context.Context, tr *Transport) error {
 // copyAssigned commits once in several polls, so that a rebalance mostly finds
 // something produced and not yet committed.
 func copyAssigned(ctx context.Context, tr *Transport) error {
-	offsets := map[experiments.TopicPartition]experiments.CommittedOffset{}
+	done := offsets{}
 	for polls := 1; ; polls++ {
+		change, err := tr.Assigned()
+		if err != nil {
+			return err
+		}
+		if len(change.Revoked) > 0 {
+			if err := tr.Commit(ctx, done); err != nil {
+				return err
+			}
+			clear(done)
+			if err := tr.Release(change.Revoked); err != nil {
+				return err
+			}
+		}
+		if len(change.Gained) > 0 {
+			if err := tr.Start(startsOf(change.Gained)); err != nil {
+				return err
+			}
+		}
 		fetched, err := tr.Poll(ctx, 10, 20*time.Millisecond)
 		if err != nil {
 			return err
@@ -144,14 +153,14 @@ func copyAssigned(ctx context.Context, tr *Transport) error {
 					return err
 				}
 			}
-			offsets[f.TopicPartition] = experiments.CommittedOffset{Next: f.Next}
+			done[f.TopicPartition] = experiments.CommittedOffset{Next: f.Next}
 		}
 		if polls%16 > 0 {
 			continue
 		}
-		if err := tr.Commit(ctx, offsets); err != nil {
+		if err := tr.Commit(ctx, done); err != nil {
 			return err
 		}
-		clear(offsets)
+		clear(done)
 	}
 }

@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -166,24 +167,27 @@ func copyAll(c Connection, id string, beforeCommit func()) error {
 		return err
 	}
 	defer tr.Close()
-	committed, err := tr.Assignment(ctx)
-	if err != nil {
-		return err
+	committed := offsets{}
+	for len(committed) < 6 {
+		change, err := tr.Assigned()
+		if err == nil {
+			maps.Copy(committed, change.Gained)
+			_, err = tr.Poll(ctx, 1, 10*time.Millisecond)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	var parts []experiments.TopicPartition
-	start := map[experiments.TopicPartition]int64{}
 	for p, co := range committed {
-		start[p] = co.Next
-		if co.Next < 0 {
-			start[p] = experiments.OffsetEarliest
-		} else if co.Metadata != fmt.Sprint("next ", co.Next) {
+		if co.Next >= 0 && co.Metadata != fmt.Sprint("next ", co.Next) {
 			return fmt.Errorf("%v: offset %d with metadata %q", p, co.Next, co.Metadata)
 		}
 		parts = append(parts, p)
 	}
 	ends, err := tr.Ends(ctx, parts)
 	if err == nil {
-		err = tr.Start(start)
+		err = tr.Start(startsOf(committed))
 	}
 	for err == nil && len(ends) > 0 {
 		var fetched []experiments.Fetched

@@ -2,8 +2,8 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -92,23 +92,50 @@ func open(t testing.TB, o Options) *Transport {
 	return tr
 }
 
-// begin waits for an assignment and starts at what is committed, or earliest.
-func begin(t testing.TB, tr *Transport) map[experiments.TopicPartition]experiments.CommittedOffset {
+// gained waits until the transport has gained so many partitions and returns
+// what was committed for them. Nothing may be revoked meanwhile.
+func gained(t testing.TB, tr *Transport, partitions int) offsets {
 	t.Helper()
-	committed, err := tr.Assignment(testContext(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	start := map[experiments.TopicPartition]int64{}
-	for tp, c := range committed {
-		start[tp] = c.Next
-		if c.Next < 0 {
-			start[tp] = experiments.OffsetEarliest
+	ctx, all := testContext(t), offsets{}
+	for len(all) < partitions {
+		change, err := tr.Assigned()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(change.Revoked) > 0 {
+			t.Fatalf("revoked: %v", change.Revoked)
+		}
+		maps.Copy(all, change.Gained)
+		if _, err := tr.Poll(ctx, 1, 20*time.Millisecond); err != nil {
+			t.Fatalf("gained %v: %v", all, err)
 		}
 	}
-	if err := tr.Start(start); err != nil {
+	return all
+}
+
+// start begins reading at what is committed, or earliest.
+func start(t testing.TB, tr *Transport, committed offsets) {
+	t.Helper()
+	if err := tr.Start(startsOf(committed)); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func startsOf(committed offsets) map[experiments.TopicPartition]int64 {
+	at := map[experiments.TopicPartition]int64{}
+	for tp, c := range committed {
+		if at[tp] = c.Next; c.Next < 0 {
+			at[tp] = experiments.OffsetEarliest
+		}
+	}
+	return at
+}
+
+// begin gains so many partitions and starts them.
+func begin(t testing.TB, tr *Transport, partitions int) offsets {
+	t.Helper()
+	committed := gained(t, tr, partitions)
+	start(t, tr, committed)
 	return committed
 }
 
@@ -251,16 +278,19 @@ func at(offset int64, partitions ...int32) map[experiments.TopicPartition]experi
 	return offsets
 }
 
-// untilRebalanced polls until the transport says that its partitions are gone.
-func untilRebalanced(t testing.TB, tr *Transport) {
+// untilChange polls until the assignment changes.
+func untilChange(t testing.TB, tr *Transport) experiments.Assignment {
 	t.Helper()
 	ctx := testContext(t)
 	for {
-		_, err := tr.Poll(ctx, 10, 50*time.Millisecond)
-		if errors.Is(err, experiments.ErrRebalanced) {
-			return
-		}
+		change, err := tr.Assigned()
 		if err != nil {
+			t.Fatal(err)
+		}
+		if len(change.Gained)+len(change.Revoked) > 0 {
+			return change
+		}
+		if _, err := tr.Poll(ctx, 10, 50*time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
 	}

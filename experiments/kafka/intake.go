@@ -2,8 +2,11 @@ package kafka
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	mortise "github.com/mortise-dev/mortise"
@@ -39,15 +42,17 @@ type lane struct {
 }
 
 func newIntake(client *kgo.Client, holdBytes int) *intake {
-	return &intake{client: client, holdBytes: holdBytes}
+	return &intake{client: client, holdBytes: holdBytes, byTopic: map[string][]*lane{}}
 }
 
-// reset forgets all partitions and begins with lanes. Every one is reported by
-// the first take.
-func (in *intake) reset(lanes []*lane) {
-	in.resume(in.lanes)
-	in.lanes, in.byTopic, in.first, in.paused = lanes, map[string][]*lane{}, 0, nil
+// add begins to read lanes; each is reported by the next take.
+func (in *intake) add(lanes []*lane) {
+	at := map[string]map[int32]kgo.Offset{}
 	for _, l := range lanes {
+		if at[l.tp.Topic] == nil {
+			at[l.tp.Topic] = map[int32]kgo.Offset{}
+		}
+		at[l.tp.Topic][l.tp.Partition] = kgo.NewOffset().At(l.next)
 		byPartition := in.byTopic[l.tp.Topic]
 		if n := int(l.tp.Partition) + 1; n > len(byPartition) {
 			byPartition = append(byPartition, make([]*lane, n-len(byPartition))...)
@@ -56,6 +61,41 @@ func (in *intake) reset(lanes []*lane) {
 		in.byTopic[l.tp.Topic] = byPartition
 		l.due = true
 	}
+	in.lanes = append(in.lanes, lanes...)
+	slices.SortFunc(in.lanes, func(a, b *lane) int { return compareParts(a.tp, b.tp) })
+	in.client.AddConsumePartitions(at)
+}
+
+// remove stops reading partitions, those that are not read too, and forgets what
+// they brought.
+func (in *intake) remove(parts []experiments.TopicPartition) {
+	var gone []*lane
+	for _, tp := range parts {
+		if l := in.lane(tp.Topic, tp.Partition); l != nil {
+			gone = append(gone, l)
+			in.byTopic[tp.Topic][tp.Partition] = nil
+		}
+	}
+	if len(gone) == 0 {
+		return
+	}
+	in.resume(gone) // the client keeps what is paused beyond its reading
+	from := map[string][]int32{}
+	for _, l := range gone {
+		from[l.tp.Topic] = append(from[l.tp.Topic], l.tp.Partition)
+	}
+	in.client.RemoveConsumePartitions(from)
+	in.lanes = slices.DeleteFunc(in.lanes, func(l *lane) bool { return slices.Contains(gone, l) })
+	in.paused = slices.DeleteFunc(in.paused, func(tp experiments.TopicPartition) bool { return in.lane(tp.Topic, tp.Partition) == nil })
+}
+
+// removeAll stops reading altogether.
+func (in *intake) removeAll() {
+	parts := make([]experiments.TopicPartition, 0, len(in.lanes))
+	for _, l := range in.lanes {
+		parts = append(parts, l.tp)
+	}
+	in.remove(parts)
 }
 
 func (in *intake) lane(topic string, partition int32) *lane {
@@ -84,6 +124,9 @@ func (in *intake) fill(ctx context.Context) error {
 			topic := &fetches[i].Topics[j]
 			for k := range topic.Partitions {
 				p := &topic.Partitions[k]
+				if l := in.lane(topic.Topic, p.Partition); l != nil && errors.Is(p.Err, kerr.OffsetOutOfRange) {
+					return l.outOfRange()
+				}
 				if p.Err != nil {
 					if err := fetchError(topic.Topic, p); err != nil {
 						return err
@@ -91,7 +134,7 @@ func (in *intake) fill(ctx context.Context) error {
 					continue
 				}
 				if l := in.lane(topic.Topic, p.Partition); l != nil {
-					in.add(l, p)
+					in.queue(l, p)
 				}
 			}
 		}
@@ -99,7 +142,27 @@ func (in *intake) fill(ctx context.Context) error {
 	return nil
 }
 
-func (in *intake) add(l *lane, p *kgo.FetchPartition) {
+// outOfRangeError says that a log does not hold what a lane was about to read.
+type outOfRangeError struct {
+	tp   experiments.TopicPartition
+	need int64
+}
+
+// Error says what happened.
+func (e *outOfRangeError) Error() string {
+	return fmt.Sprintf("reading %s/%d: offset %d is not in the topic any more: retention removed it while it was being read, or the topic was made anew",
+		e.tp.Topic, e.tp.Partition, e.need)
+}
+
+func (l *lane) outOfRange() error {
+	need := l.next
+	for _, records := range l.queue {
+		need = records[len(records)-1].Offset + 1
+	}
+	return &outOfRangeError{l.tp, need}
+}
+
+func (in *intake) queue(l *lane, p *kgo.FetchPartition) {
 	l.end = max(l.end, stableEnd(p.LastStableOffset, p.HighWatermark))
 	if len(p.Records) == 0 {
 		return

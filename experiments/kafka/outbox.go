@@ -56,6 +56,8 @@ type outbox struct {
 	limits map[string]int // the largest batch by topic
 	free   chan *slab
 	slab   *slab // being filled; nil at first
+	// patience is how long a slab is waited for; zero is for ever.
+	patience time.Duration
 
 	mu  sync.Mutex
 	err error // the first failure since take
@@ -109,16 +111,6 @@ func producerOptions(limits map[string]int) []kgo.Opt {
 	}
 }
 
-// put copies out and hands it to the client. It waits while all slabs are under
-// way. Errors: *TooLargeError, after which the transaction is as it was.
-func (o *outbox) put(out *experiments.Output) error {
-	if err := o.fits(out); err != nil {
-		return err
-	}
-	o.send(out, 0)
-	return nil
-}
-
 // fits returns a *TooLargeError for what the topic is known not to take.
 func (o *outbox) fits(out *experiments.Output) error {
 	size := sizeOf(out)
@@ -137,25 +129,34 @@ func sizeOf(out *experiments.Output) int {
 }
 
 // send copies out and hands it to the client; partition is for clients whose
-// partitioner is kgo.ManualPartitioner.
-func (o *outbox) send(out *experiments.Output, partition int32) {
-	s := o.room(sizeOf(out), len(out.Headers))
+// partitioner is kgo.ManualPartitioner. It waits while all slabs are under way,
+// and fails when that takes longer than its patience.
+func (o *outbox) send(out *experiments.Output, partition int32) error {
+	s, err := o.room(sizeOf(out), len(out.Headers))
+	if err != nil {
+		return err
+	}
 	s.records = append(s.records, kgo.Record{Topic: out.Topic, Partition: partition, Key: s.copy(out.Key), Value: s.copy(out.Value),
 		Timestamp: time.UnixMilli(out.TimestampMS), Headers: s.copyHeaders(out.Headers)})
 	s.waiting.Add(1)
 	o.client.Produce(context.Background(), &s.records[len(s.records)-1], s.done)
+	return nil
 }
 
 // room returns a slab with room for a record.
-func (o *outbox) room(size, headers int) *slab {
+func (o *outbox) room(size, headers int) (*slab, error) {
 	s := o.slab
 	if s != nil && len(s.records) < cap(s.records) && len(s.data)+size <= cap(s.data) && len(s.headers)+headers <= cap(s.headers) {
-		return s
+		return s, nil
 	}
 	if s != nil {
+		o.slab = nil
 		o.unref(s)
 	}
-	s = <-o.free
+	s, err := o.nextFree()
+	if err != nil {
+		return nil, err
+	}
 	if n := max(size, slabBytes); cap(s.data) < n || cap(s.data) > slabBytes && n == slabBytes {
 		s.data = make([]byte, 0, n) // at first, for a large record, and after one
 	}
@@ -164,7 +165,27 @@ func (o *outbox) room(size, headers int) *slab {
 	}
 	s.waiting.Store(1)
 	o.slab = s
-	return s
+	return s, nil
+}
+
+func (o *outbox) nextFree() (*slab, error) {
+	select {
+	case s := <-o.free:
+		return s, nil
+	default:
+	}
+	var enough <-chan time.Time
+	if o.patience > 0 {
+		timer := time.NewTimer(o.patience)
+		defer timer.Stop()
+		enough = timer.C
+	}
+	select {
+	case s := <-o.free:
+		return s, nil
+	case <-enough:
+		return nil, fmt.Errorf("the brokers took nothing for %s: %w", o.patience, context.DeadlineExceeded)
+	}
 }
 
 // unref lets go of one of a slab's reasons to wait, and frees it with the last.

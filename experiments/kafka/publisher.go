@@ -98,7 +98,9 @@ func (p *Publisher) Publish(topic string, key, value []byte, timeMS int64) error
 	if there {
 		return nil
 	}
-	p.out.send(&p.row, int32(partition))
+	if err := p.out.send(&p.row, int32(partition)); err != nil {
+		return err
+	}
 	p.counts[topic]++
 	if p.untold++; p.untold >= 1024 {
 		p.tell(false)

@@ -211,7 +211,7 @@ func TestGroupStatus(t *testing.T) {
 	topics(t, c, 1, "in", "more", "out")
 	publish(t, c, "in", 10)
 	tr := open(t, workerOptions(c, "w"))
-	begin(t, tr)
+	begin(t, tr, 2)
 	if err := tr.Commit(t.Context(), at(4, 0)); err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -36,21 +35,13 @@ func Tail(ctx context.Context, c Connection, topic string, untilEnd bool, fn fun
 	if err != nil {
 		return err
 	}
-	at := make(map[int32]kgo.Offset, len(lanes))
-	for _, l := range lanes {
-		at[l.tp.Partition] = kgo.NewOffset().At(l.next)
-	}
-	opts, err := c.options(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: at}))
+	client, err := c.client()
 	if err != nil {
 		return err
 	}
-	client, err := kgo.NewClient(opts...)
-	if err != nil {
-		return fmt.Errorf("configuring the Kafka client: %w", err)
-	}
 	defer client.Close()
 	t := &tailing{admin: admin, in: newIntake(client, 0), fn: fn}
-	t.in.reset(lanes)
+	t.in.add(lanes)
 	if untilEnd {
 		for _, l := range lanes {
 			t.stops = append(t.stops, l.end)
@@ -65,14 +56,11 @@ func (a *Admin) wholeTopic(ctx context.Context, topic string) ([]*lane, error) {
 	if err != nil {
 		return nil, err
 	}
-	owned := map[experiments.TopicPartition]experiments.CommittedOffset{}
 	from := map[experiments.TopicPartition]int64{}
 	for p := range counts[topic] {
-		tp := experiments.TopicPartition{Topic: topic, Partition: p}
-		owned[tp] = experiments.CommittedOffset{Next: -1}
-		from[tp] = experiments.OffsetEarliest
+		from[experiments.TopicPartition{Topic: topic, Partition: p}] = experiments.OffsetEarliest
 	}
-	return a.lanes(ctx, owned, from)
+	return a.lanes(ctx, from)
 }
 
 type tailing struct {

@@ -31,7 +31,7 @@ func TestCommitJoinsOutputsAndOffsets(t *testing.T) {
 			o := workerOptions(c, "w")
 			o.ExactlyOnce = exactly
 			tr := open(t, o)
-			for tp, co := range begin(t, tr) {
+			for tp, co := range begin(t, tr, 6) {
 				if co.Next != -1 || co.Metadata != "" {
 					t.Errorf("before any commit, %v: got %+v", tp, co)
 				}
@@ -55,7 +55,7 @@ func TestCommitJoinsOutputsAndOffsets(t *testing.T) {
 			if err := tr.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if got := begin(t, open(t, o)); !maps.Equal(got, at(0, 0, 1, 2)) {
+			if got := begin(t, open(t, o), 6); !maps.Equal(got, at(0, 0, 1, 2)) {
 				t.Errorf("after restart: got %v, want %v", got, at(0, 0, 1, 2))
 			}
 		})
@@ -66,11 +66,11 @@ func TestUncommittedOutputsAreAborted(t *testing.T) {
 	c := connect(t)
 	topics(t, c, 1, "in", "more", "out")
 	tr := open(t, workerOptions(c, "w"))
-	begin(t, tr)
+	begin(t, tr, 2)
 	if err := tr.Produce(out("never")); err != nil {
 		t.Fatal(err)
 	}
-	if err := tr.client.Flush(t.Context()); err != nil {
+	if err := tr.producer.client.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := tr.Close(); err != nil {
@@ -79,50 +79,67 @@ func TestUncommittedOutputsAreAborted(t *testing.T) {
 	want(t, "outputs", tailed(t, c, "out"), nil)
 }
 
+// TestTwoMembersShareCoPartitioned has a second member join: the first gives up
+// half and goes on with the other half, without a pause and without losing what
+// it has produced.
 func TestTwoMembersShareCoPartitioned(t *testing.T) {
 	c := connect(t)
 	topics(t, c, 4, "in", "more", "out")
 	first := open(t, workerOptions(c, "first"))
-	if got := begin(t, first); len(got) != 8 {
-		t.Fatalf("alone: %d partitions, want 8", len(got))
-	}
-	if err := first.Produce(out("lost to the rebalance")); err != nil {
+	begin(t, first, 8)
+	if err := first.Produce(out("before")); err != nil {
 		t.Fatal(err)
 	}
 	second := open(t, workerOptions(c, "second"))
-	untilRebalanced(t, first)
-	if err := first.Commit(t.Context(), at(0, 0, 1, 2, 3)); !errors.Is(err, experiments.ErrRebalanced) {
-		t.Errorf("committing after the rebalance: got %v, want ErrRebalanced", err)
+	change := untilChange(t, first)
+	if len(change.Revoked) != 4 || len(change.Gained) > 0 {
+		t.Fatalf("got %+v, want half of it revoked", change)
 	}
-	want(t, "outputs of the lost assignment", tailed(t, c, "out"), nil)
-
-	a, b := begin(t, first), begin(t, second)
-	if len(a) != 4 || len(b) != 4 {
-		t.Fatalf("shared: %d and %d partitions, want 4 and 4", len(a), len(b))
+	if err := first.Commit(t.Context(), at(7, 0, 1, 2, 3)); err != nil {
+		t.Fatalf("committing what is to be released: %v", err)
 	}
-	for _, part := range []map[experiments.TopicPartition]experiments.CommittedOffset{a, b} {
-		for p := range part {
-			if _, in := part[tp("in", p.Partition)]; !in {
-				t.Errorf("%v is not with in/%d", p, p.Partition)
-			}
-			if _, more := part[tp("more", p.Partition)]; !more {
-				t.Errorf("%v is not with more/%d", p, p.Partition)
-			}
+	if err := first.Release(change.Revoked); err != nil {
+		t.Fatal(err)
+	}
+	committed := gained(t, second, 4)
+	for _, tp := range change.Revoked {
+		if want := at(7, tp.Partition)[tp]; committed[tp] != want {
+			t.Errorf("%v: the next owner got %+v, want %+v", tp, committed[tp], want)
 		}
 	}
-	// Both can commit now; the first one's lost assignment is forgotten.
-	for i, tr := range []*Transport{first, second} {
-		if err := tr.Produce(out(fmt.Sprint(i))); err != nil {
+	// What was released can't be committed any more; what stayed, and what was gained, can.
+	mine := change.Revoked[0].Partition
+	if err := second.Produce(out("second")); err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Commit(t.Context(), at(8, mine)); err != nil {
+		t.Errorf("the new owner: %v", err)
+	}
+	for p := range int32(4) {
+		if _, released := committed[tp("in", p)]; released {
+			continue
+		}
+		if err := first.Produce(out(fmt.Sprint("first ", p))); err != nil {
 			t.Fatal(err)
 		}
-		if err := tr.Commit(t.Context(), nil); err != nil {
-			t.Errorf("member %d: %v", i, err)
+		if err := first.Commit(t.Context(), at(8, p)); err != nil {
+			t.Errorf("the old owner of what stayed: %v", err)
 		}
 	}
-	want(t, "outputs of both", tailed(t, c, "out"), []string{"0", "1"})
+	if err := first.Produce(out("never")); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Commit(t.Context(), at(9, mine)); !errors.Is(err, experiments.ErrRebalanced) {
+		t.Errorf("committing what was released: got %v, want ErrRebalanced", err)
+	}
+	if got := tailed(t, c, "out"); len(got) != 4 || slices.Contains(got, "never") {
+		t.Errorf("outputs: %v", got)
+	}
 }
 
-func TestStaleAssignmentCannotCommit(t *testing.T) {
+// TestStaleMemberCannotCommit throws a member out of the group behind its back:
+// it is told so by its next commit, which has no effect, and begins again.
+func TestStaleMemberCannotCommit(t *testing.T) {
 	for _, exactly := range []bool{true, false} {
 		t.Run(fmt.Sprintf("exactly once %t", exactly), func(t *testing.T) {
 			c := connect(t)
@@ -130,15 +147,27 @@ func TestStaleAssignmentCannotCommit(t *testing.T) {
 			o := workerOptions(c, "w")
 			o.ExactlyOnce = exactly
 			tr := open(t, o)
-			begin(t, tr)
-			tr.latest().generation-- // as if a rebalance had passed unnoticed
+			begin(t, tr, 4)
+			member, _ := tr.group.client.GroupMetadata()
+			leave := kmsg.NewPtrLeaveGroupRequest()
+			leave.Group, leave.MemberID = o.Group, member
+			leave.Members = []kmsg.LeaveGroupRequestMember{{MemberID: member}}
+			if _, err := leave.RequestWith(t.Context(), tr.admin.client); err != nil {
+				t.Fatal(err)
+			}
 			if err := tr.Produce(out("stale")); err != nil {
 				t.Fatal(err)
 			}
 			if err := tr.Commit(t.Context(), at(7, 0, 1)); !errors.Is(err, experiments.ErrRebalanced) {
 				t.Fatalf("got %v, want ErrRebalanced", err)
 			}
-			for tp, co := range begin(t, tr) {
+			if _, err := tr.Poll(t.Context(), 1, 0); !errors.Is(err, experiments.ErrRebalanced) {
+				t.Errorf("before Abort: got %v, want ErrRebalanced", err)
+			}
+			if err := tr.Abort(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			for tp, co := range begin(t, tr, 4) {
 				if co.Next != -1 {
 					t.Errorf("%v: the stale commit took effect: %+v", tp, co)
 				}
@@ -150,47 +179,69 @@ func TestStaleAssignmentCannotCommit(t *testing.T) {
 	}
 }
 
+// TestZombieIsFenced has two workers with one transactional id take turns. Each
+// transaction is committed or not, whole, and before long one of the two is told
+// what is wrong, instead of fencing the other for ever.
 func TestZombieIsFenced(t *testing.T) {
 	c := connect(t)
 	topics(t, c, 1, "in", "more", "out")
 	zombie := open(t, workerOptions(c, "same"))
-	begin(t, zombie)
+	begin(t, zombie, 2)
 	if err := zombie.Produce(out("zombie")); err != nil {
 		t.Fatal(err)
 	}
-	if err := zombie.client.Flush(t.Context()); err != nil {
+	if err := zombie.producer.client.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	o := workerOptions(c, "same")
 	o.Group = "another" // so that only the transaction can fence
 	successor := open(t, o)
-	begin(t, successor)
-	if err := successor.Produce(out("successor")); err != nil {
-		t.Fatal(err)
+	begin(t, successor, 2)
+	var committed []string
+	for turn := range 20 {
+		for name, tr := range map[string]*Transport{"zombie": zombie, "successor": successor} {
+			value := fmt.Sprint(name, " ", turn)
+			err := tr.Produce(out(value))
+			if err == nil {
+				err = tr.Commit(t.Context(), nil)
+			}
+			switch {
+			case err == nil && name == "zombie" && turn == 0 && len(committed) == 0:
+				t.Fatal("the zombie's first commit was not fenced")
+			case err == nil:
+				committed = append(committed, value)
+			case errors.Is(err, experiments.ErrRebalanced):
+				if err := tr.Abort(t.Context()); err != nil && !errors.As(err, new(*ContendedError)) {
+					t.Fatal(err)
+				}
+			case !errors.As(err, new(*ContendedError)) || !strings.Contains(err.Error(), `transactional id "same"`):
+				t.Fatalf("got %v, want an error that names the transactional id", err)
+			default:
+				slices.Sort(committed)
+				want(t, "outputs", tailed(t, c, "out"), committed)
+				return
+			}
+		}
 	}
-	if err := successor.Commit(t.Context(), nil); err != nil {
-		t.Fatal(err)
-	}
-	err := zombie.Commit(t.Context(), at(1, 0))
-	if err == nil || errors.Is(err, experiments.ErrRebalanced) || !strings.Contains(err.Error(), `transactional id "same"`) {
-		t.Errorf("the zombie's commit: got %v, want an error that names the transactional id", err)
-	}
-	want(t, "outputs", tailed(t, c, "out"), []string{"successor"})
+	t.Errorf("neither was told; committed %v", committed)
 }
 
-func TestAssignmentAgainBeginsFromCommitted(t *testing.T) {
+func TestAbortBeginsFromCommitted(t *testing.T) {
 	c := connect(t)
 	topics(t, c, 1, "in", "more", "out")
 	publish(t, c, "in", 10)
 	tr := open(t, workerOptions(c, "w"))
-	for range 3 { // each time within a live assignment, without a rebalance by others
-		begin(t, tr)
+	for range 3 {
+		begin(t, tr, 2)
 		seen := map[experiments.TopicPartition]*position{}
 		read(t, tr, seen, reached(seen, map[experiments.TopicPartition]int64{tp("in", 0): 10, tp("more", 0): 0}))
 		if n := len(seen[tp("in", 0)].values); n != 10 {
 			t.Fatalf("read %d records, want 10", n)
 		}
 		if err := tr.Produce(out("thrown away")); err != nil {
+			t.Fatal(err)
+		}
+		if err := tr.Abort(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -201,7 +252,7 @@ func TestStartReportsEveryPartition(t *testing.T) {
 	c := connect(t)
 	topics(t, c, 2, "in", "more", "out")
 	tr := open(t, workerOptions(c, "w"))
-	begin(t, tr)
+	begin(t, tr, 4)
 	fetched, err := tr.Poll(t.Context(), 10, time.Second)
 	if err != nil || len(fetched) != 4 {
 		t.Fatalf("the first poll of empty topics: got %v, %v, want all 4 partitions", fetched, err)
@@ -220,7 +271,7 @@ func TestReadsToTheEndPastControlRecords(t *testing.T) {
 	transactionally(t, c, "in", 0, kgo.TryAbort, "aborted")
 	transactionally(t, c, "more", 0, kgo.TryAbort, "aborted")
 	tr := open(t, workerOptions(c, "w"))
-	begin(t, tr)
+	begin(t, tr, 2)
 	ends, err := tr.Ends(t.Context(), []experiments.TopicPartition{tp("in", 0), tp("more", 0)})
 	if err != nil || ends[tp("in", 0)] != 5 || ends[tp("more", 0)] != 2 {
 		t.Fatalf("ends: got %v, %v, want in 5 (2 records, marker, 1 record, marker), more 2", ends, err)
@@ -245,7 +296,7 @@ func TestReadsToTheEndPastWhatNobodySees(t *testing.T) {
 
 	_, c = fake(t, kfake.DataDir(dir))
 	tr := open(t, workerOptions(c, "w"))
-	begin(t, tr)
+	begin(t, tr, 2)
 	ends, err := tr.Ends(t.Context(), []experiments.TopicPartition{tp("in", 0)})
 	if err != nil || ends[tp("in", 0)] != 3 {
 		t.Fatalf("ends: got %v, %v, want 3", ends, err)
@@ -285,7 +336,7 @@ func TestPausedPartitionsAreKeptBack(t *testing.T) {
 			o := workerOptions(c, "w")
 			o.HoldBytes = hold
 			tr := open(t, o)
-			begin(t, tr)
+			begin(t, tr, 4)
 			ends, err := tr.Ends(t.Context(), []experiments.TopicPartition{tp("in", 0), tp("in", 1)})
 			if err != nil {
 				t.Fatal(err)
@@ -321,7 +372,7 @@ func TestTooLargeRecordLeavesTheTransaction(t *testing.T) {
 		t.Fatal(err)
 	}
 	tr := open(t, workerOptions(c, "w"))
-	begin(t, tr)
+	begin(t, tr, 2)
 	if err := tr.Produce(out("small")); err != nil {
 		t.Fatal(err)
 	}
@@ -365,7 +416,7 @@ func TestLargeRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	tr := open(t, workerOptions(c, "w"))
-	begin(t, tr)
+	begin(t, tr, 2)
 	seen := map[experiments.TopicPartition]*position{}
 	read(t, tr, seen, reached(seen, map[experiments.TopicPartition]int64{tp("in", 0): 3}))
 	if !slices.Equal(seen[tp("in", 0)].values, sent) {
@@ -389,9 +440,9 @@ func TestBrokerRefusesSize(t *testing.T) {
 	c := connect(t)
 	topics(t, c, 1, "in", "more", "out")
 	tr := open(t, workerOptions(c, "w"))
-	begin(t, tr)
+	begin(t, tr, 2)
 	limit := "100"
-	_, err := kadm.NewClient(tr.client).AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Name: "max.message.bytes", Value: &limit}}, "out")
+	_, err := tr.admin.adm.AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Name: "max.message.bytes", Value: &limit}}, "out")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -406,25 +457,69 @@ func TestBrokerRefusesSize(t *testing.T) {
 	want(t, "outputs", tailed(t, c, "out"), nil)
 }
 
-func TestOffsetGoneIsAnError(t *testing.T) {
+func TestGapsAreReported(t *testing.T) {
+	c := connect(t)
+	topics(t, c, 2, "in", "more", "out")
+	publish(t, c, "in", 30)
+	a := admin(t, c)
+	cut := kadm.Offsets{}
+	cut.Add(kadm.Offset{Topic: "in", Partition: 0, At: 5})
+	if _, err := a.adm.DeleteRecords(t.Context(), cut); err != nil {
+		t.Fatal(err)
+	}
+	tr := open(t, workerOptions(c, "w"))
+	gained(t, tr, 4)
+	all := map[experiments.TopicPartition]int64{tp("in", 0): 3, tp("in", 1): 100, tp("more", 0): 0, tp("more", 1): 0}
+	var gap *experiments.GapError
+	if err := tr.Start(all); !errors.As(err, &gap) || len(gap.Gaps) != 2 {
+		t.Fatalf("got %v, want a GapError of both", err)
+	}
+	for _, g := range gap.Gaps {
+		switch {
+		case g.Partition == 0 && g.Need == 3 && g.First == 5 && !g.Recreate:
+		case g.Partition == 1 && g.Need == 100 && g.First == 0 && g.Recreate:
+		default:
+			t.Errorf("got %+v", g)
+		}
+		all[g.TopicPartition] = g.First
+	}
+	if err := tr.Start(all); err != nil { // elsewhere, as nothing was started
+		t.Fatal(err)
+	}
+	seen := map[experiments.TopicPartition]*position{}
+	ends, err := tr.Ends(t.Context(), []experiments.TopicPartition{tp("in", 0), tp("in", 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read(t, tr, seen, reached(seen, ends))
+	if n := len(seen[tp("in", 0)].values) + len(seen[tp("in", 1)].values); n != 25 {
+		t.Errorf("read %d records, want the 25 that are left", n)
+	}
+}
+
+// TestLogCutWhileReading removes what a paused reader has not read yet.
+func TestLogCutWhileReading(t *testing.T) {
 	c := connect(t)
 	topics(t, c, 1, "in", "more", "out")
-	publish(t, c, "in", 3)
 	tr := open(t, workerOptions(c, "w"))
-	if _, err := tr.Assignment(t.Context()); err != nil {
+	begin(t, tr, 2)
+	tr.in.client.PauseFetchPartitions(map[string][]int32{"in": {0}})
+	publish(t, c, "in", 30)
+	cut := kadm.Offsets{}
+	cut.Add(kadm.Offset{Topic: "in", Partition: 0, At: 20})
+	if _, err := tr.admin.adm.DeleteRecords(t.Context(), cut); err != nil {
 		t.Fatal(err)
 	}
-	if err := tr.Start(map[experiments.TopicPartition]int64{tp("in", 0): 100, tp("more", 0): 0}); err != nil {
-		t.Fatal(err)
-	}
+	tr.in.client.ResumeFetchPartitions(map[string][]int32{"in": {0}})
 	ctx := testContext(t)
 	for {
 		_, err := tr.Poll(ctx, 10, 50*time.Millisecond)
 		if err == nil {
 			continue
 		}
-		if !strings.Contains(err.Error(), "in/0") || !strings.Contains(err.Error(), "retention") {
-			t.Errorf("got %v, want an error that names in/0 and retention", err)
+		var gap *experiments.GapError
+		if !errors.As(err, &gap) || gap.Gaps[0].Need != 0 || gap.Gaps[0].First != 20 {
+			t.Errorf("got %v, want a GapError from 0 to 20", err)
 		}
 		return
 	}
@@ -443,39 +538,44 @@ func TestStaticMemberKeepsItsPartitions(t *testing.T) {
 		}
 	})
 	tr := open(t, o)
-	begin(t, tr)
-	generation := tr.latest().generation
+	begin(t, tr, 4)
+	_, generation := tr.group.client.GroupMetadata()
 	if err := tr.Close(); err != nil { // does not leave: the instance is expected back
 		t.Fatal(err)
 	}
 	back := open(t, o)
-	if got := begin(t, back); len(got) != 4 {
+	if got := begin(t, back, 4); len(got) != 4 {
 		t.Errorf("after coming back: %d partitions, want 4", len(got))
 	}
-	if got := back.latest().generation; got != generation {
+	if _, got := back.group.client.GroupMetadata(); got != generation {
 		t.Errorf("coming back rebalanced the group: generation %d, was %d", got, generation)
 	}
 }
 
-func TestAssignmentWaitsUntilThereIsSomething(t *testing.T) {
+// TestMemberWithoutTasksWaits has two members and one task: the other waits, and
+// takes it over when the first leaves.
+func TestMemberWithoutTasksWaits(t *testing.T) {
 	c := connect(t)
 	topics(t, c, 1, "in", "more", "out")
-	first, second := open(t, workerOptions(c, "first")), open(t, workerOptions(c, "second"))
-	ctx, cancel := context.WithCancel(testContext(t))
-	defer cancel()
-	results := make(chan error, 2)
-	for _, tr := range []*Transport{first, second} {
-		go func() {
-			_, err := tr.Assignment(ctx)
-			results <- err
-		}()
+	first := open(t, workerOptions(c, "first"))
+	begin(t, first, 2)
+	second := open(t, workerOptions(c, "second"))
+	for range 10 {
+		change, err := second.Assigned()
+		if err != nil || len(change.Gained) > 0 {
+			t.Fatalf("got %+v, %v, want nothing", change, err)
+		}
+		if _, err := second.Poll(t.Context(), 10, 20*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
 	}
-	// One partition, two members: one of them gets nothing and waits.
-	if err := <-results; err != nil {
+	if err := first.Commit(t.Context(), at(3, 0)); err != nil {
 		t.Fatal(err)
 	}
-	cancel()
-	if err := <-results; !errors.Is(err, context.Canceled) && err != nil {
-		t.Errorf("waiting in vain: got %v, want context.Canceled", err)
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := gained(t, second, 2); !maps.Equal(got, at(3, 0)) {
+		t.Errorf("got %v, want %v", got, at(3, 0))
 	}
 }
