@@ -118,7 +118,7 @@ func (w *Worker) startReading(r *runner) error {
 	for _, g := range gap.Gaps {
 		w.opts.Log.Warn("records are lost: the log no longer holds them", "topic", g.Topic, "partition", g.Partition, "from", g.Need, "to", g.First)
 		start[g.TopicPartition] = g.First
-		if err := r.skip(g); err != nil {
+		if err := r.skip(g, w.nowMS()); err != nil {
 			return err
 		}
 	}
@@ -173,6 +173,7 @@ func (w *Worker) handOver(ctx context.Context, r *runner) {
 			ctx, cancel := context.WithTimeout(ctx, releaseWithin)
 			defer cancel()
 			save(ctx)
+			w.opts.Checkpoints.Forget(w.stateName(r.partition))
 		}
 		return outcome{done: func() error { return w.transport.Release(w.partsOf(r.partition)) }}
 	})

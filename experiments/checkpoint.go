@@ -20,6 +20,8 @@ type Checkpoints interface {
 	// returns what copies it. That may run while the store goes on and after it is
 	// closed; it is called once.
 	Capture(task string, store joiner.Store) (save func(ctx context.Context) (Saved, error), err error)
+	// Forget says that another worker may go on with the task from here.
+	Forget(task string)
 }
 
 // Restored is what came back.
@@ -89,15 +91,15 @@ func (w *Worker) restore(ctx context.Context, partition int32, at, local *joiner
 	return true, nil
 }
 
-// checkpoint copies the state of every task whose turn it is. A task whose last
-// copy is still under way is left for later.
+// checkpoint copies the state, just committed, of every task whose turn it is. A
+// task whose last copy is still under way is left for later.
 func (w *Worker) checkpoint(ctx context.Context) {
 	if w.opts.Checkpoints == nil {
 		return
 	}
 	now := w.opts.Now()
 	for _, r := range w.runners {
-		if r.saving || r.savedMark == w.lastMark || now.Sub(r.savedAt) < w.opts.CheckpointEvery {
+		if r.saving || now.Sub(r.savedAt) < w.opts.CheckpointEvery {
 			continue
 		}
 		save := w.capture(r)
@@ -126,7 +128,7 @@ func (w *Worker) capture(r *runner) (save func(context.Context) bool) {
 		return nil
 	}
 	began := w.opts.Now()
-	r.savedAt, r.savedMark = began, w.lastMark
+	r.savedAt = began
 	run, err := w.opts.Checkpoints.Capture(w.stateName(r.partition), r.store)
 	held := w.opts.Now().Sub(began)
 	if err != nil {

@@ -140,7 +140,12 @@ func (w *Worker) newRunner(partition int32, store joiner.Store) (*runner, error)
 	if w.opts.Trace != nil {
 		trace = func(t joiner.Trace) { w.opts.Trace(partition, t) }
 	}
-	return newRunner(w.pipeline, partition, w.opts.Partitions, w.cleaners, store, w.nowMS(), trace)
+	r, err := newRunner(w.pipeline, partition, w.opts.Partitions, w.cleaners, store, w.nowMS(), trace)
+	if err != nil {
+		return nil, err
+	}
+	r.acceptLost = w.opts.AcceptGap
+	return r, nil
 }
 
 // usable reads a state's snapshot. A task can go on from it towards at if it has

@@ -43,7 +43,6 @@ type runner struct {
 	checkpointMS int64     // when the newest copy was taken, ms UTC; 0 when this worker took none
 	saving       bool      // a checkpoint is being copied
 	savedAt      time.Time // when the last one was begun
-	savedMark    time.Time // the manifest that it holds
 }
 
 type heldRecord struct {
@@ -80,7 +79,7 @@ func (r *runner) startRebuild(at *joiner.Snapshot) {
 
 // skip goes on behind a gap and notes what is lost with it: of the records that
 // were committed already the state's account tells, of the others their number.
-func (r *runner) skip(g Gap) error {
+func (r *runner) skip(g Gap, nowMS int64) error {
 	if g.Recreate {
 		return fmt.Errorf("%s[%d] was made anew, so nothing in it follows on what is committed: begin anew with another --group", g.Topic, g.Partition)
 	}
@@ -94,9 +93,21 @@ func (r *runner) skip(g Gap) error {
 		}
 		r.lost[in] += max(g.First-from, 0)
 		r.next[in] = g.First
-		r.acceptLost = true
 	}
+	if r.rebuild != nil {
+		return r.maybeFinishRebuild(nowMS)
+	}
+	r.countLost()
 	return nil
+}
+
+// countLost puts the records that were skipped on the account, once the account
+// is the one that goes on.
+func (r *runner) countLost() {
+	for in, n := range r.lost {
+		r.task.CountLost(in, n)
+		r.lost[in] = 0
+	}
 }
 
 // take feeds records of one input. Records beyond the rebuild point wait until
@@ -138,6 +149,7 @@ func (r *runner) maybeFinishRebuild(nowMS int64) error {
 		return fmt.Errorf("rebuilding the state of partition %d: %w", r.partition, err)
 	}
 	r.rebuild = nil
+	r.countLost()
 	r.clock.Restart(r.task.WatermarkMS())
 	held := r.held
 	r.held = nil

@@ -174,6 +174,8 @@ func (w *Worker) Run(ctx context.Context) error {
 			if err := w.discard(err); err != nil {
 				return err
 			}
+		case w.opts.AcceptGap && errors.As(err, new(*GapError)):
+			w.opts.Log.Warn("a log was cut off while it was being read; what is gone is counted as lost", "group", w.name, "err", err)
 		case ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)):
 			return nil
 		default:
@@ -206,10 +208,13 @@ func (w *Worker) session(ctx context.Context) error {
 			return w.drain(ctx)
 		}
 		if now := w.opts.Now(); now.Sub(w.lastDone) >= w.opts.CommitEvery {
-			if err := w.commit(ctx, now.Sub(w.lastMark) >= w.opts.ManifestEvery); err != nil {
+			manifest := now.Sub(w.lastMark) >= w.opts.ManifestEvery
+			if err := w.commit(ctx, manifest); err != nil {
 				return err
 			}
-			w.checkpoint(ctx)
+			if manifest {
+				w.checkpoint(ctx)
+			}
 		}
 	}
 }

@@ -64,6 +64,20 @@ func (t *Task) FinishRebuild(at *Snapshot, acceptLost bool) error {
 	return t.reconcile(at)
 }
 
+// CountLost counts n records of a source that no one will ever read, for the log
+// no longer holds them.
+func (t *Task) CountLost(source int, n int64) {
+	for exp := range t.ledgers {
+		l := &t.ledgers[exp]
+		in, dropped := &l.Labels.In, &l.Labels.Dropped
+		if source == t.opts.Main {
+			in, dropped = &l.Impressions.In, &l.Impressions.Dropped
+		}
+		*in += n
+		dropped[mortise.ReasonLost] += n
+	}
+}
+
 // closeRebuilt closes every impression before end.
 func (t *Task) closeRebuilt(end Cursor) error {
 	e := &t.scratch.out

@@ -118,3 +118,23 @@ func TestSurplus(t *testing.T) {
 		}
 	}
 }
+
+// TestCountLost: what was never read is in, and dropped.
+func TestCountLost(t *testing.T) {
+	w := newWorld(t, 5)
+	w.start()
+	for range 20 {
+		w.feed(0)
+	}
+	before := w.task.Ledger(0)
+	w.task.CountLost(0, 7)
+	w.task.CountLost(1, 3)
+	l := w.task.Ledger(0)
+	if l.Impressions.In != before.Impressions.In+7 || l.Impressions.Dropped[mortise.ReasonLost] != 7 ||
+		l.Labels.In != before.Labels.In+3 || l.Labels.Dropped[mortise.ReasonLost] != 3 {
+		t.Errorf("%+v became %+v", before, l)
+	}
+	if err := l.Check(); err != nil {
+		t.Error(err)
+	}
+}

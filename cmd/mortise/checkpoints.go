@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/experiments/spec"
 	"github.com/mortise-dev/mortise/internal/objectstore"
 	"github.com/mortise-dev/mortise/joiner"
 	"github.com/mortise-dev/mortise/joiner/checkpoint"
@@ -26,11 +29,33 @@ func openCheckpoints(ctx context.Context, place string, db *disk.DB, opts checkp
 	if err != nil {
 		return nil, fmt.Errorf("opening checkpoints: %w", err)
 	}
-	if err := bucket.Reach(ctx); err != nil {
+	reach, cancel := context.WithTimeout(ctx, reachWithin) // not for Open: credentials are renewed under its context
+	defer cancel()
+	if err := bucket.Reach(reach); err != nil {
 		_ = bucket.Close()
 		return nil, fmt.Errorf("opening checkpoints: %w", err)
 	}
 	return &bucketCheckpoints{checkpoint.New(bucket, opts), bucket, db}, nil
+}
+
+// reachWithin bounds the first contact with the place of the checkpoints.
+const reachWithin = 20 * time.Second
+
+// checkpoints opens the place of a pipeline's checkpoints: the flag's, else that of
+// the first of its experiments that names one; nil when none does.
+func (c *console) checkpoints(ctx context.Context, f *runFlags, p *experiments.Pipeline, db *disk.DB, group, worker string) (*bucketCheckpoints, time.Duration, error) {
+	var at spec.Checkpoint
+	for _, e := range p.Experiments {
+		if at = e.Checkpoint; at.Path != "" {
+			break
+		}
+	}
+	place := cmp.Or(f.checkpoint, at.Path)
+	if place == "" {
+		return nil, 0, nil
+	}
+	b, err := openCheckpoints(ctx, place, db, checkpoint.Options{Keep: at.Keep, Writer: worker, Owner: group, Log: c.logger()})
+	return b, cmp.Or(f.checkpointEvery, at.Every), err
 }
 
 // Restore implements experiments.Checkpoints.
@@ -60,6 +85,9 @@ func (b *bucketCheckpoints) Capture(task string, store joiner.Store) (func(conte
 		return experiments.Saved{Bytes: saved.Bytes, TotalBytes: saved.TotalBytes, Files: saved.Files}, nil
 	}, nil
 }
+
+// Forget implements experiments.Checkpoints.
+func (b *bucketCheckpoints) Forget(task string) { b.checkpoints.Release(task) }
 
 // Close releases the object store.
 func (b *bucketCheckpoints) Close() error { return b.bucket.Close() }

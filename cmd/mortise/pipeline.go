@@ -85,17 +85,21 @@ func (c *console) pipeline(ctx context.Context, f *runFlags, args []string) (sum
 
 // crew is the workers of a run, one a pipeline.
 type crew struct {
-	plan       *experiments.Plan
-	workers    []*experiments.Worker
-	groups     []string
-	transports []*kafka.Transport
-	once       sync.Once
+	plan        *experiments.Plan
+	workers     []*experiments.Worker
+	groups      []string
+	transports  []*kafka.Transport
+	checkpoints []*bucketCheckpoints // of the pipelines that have some
+	once        sync.Once
 }
 
 func (cr *crew) close() {
 	cr.once.Do(func() {
 		for _, t := range cr.transports {
 			_ = t.Close() // what matters is committed; this leaves the group
+		}
+		for _, b := range cr.checkpoints {
+			_ = b.Close() // nothing is under way any more
 		}
 	})
 }
@@ -137,10 +141,19 @@ func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Pl
 			return nil, err
 		}
 		cr.transports = append(cr.transports, t)
-		w, err := experiments.NewWorker(p, t, states, group, experiments.WorkerOptions{
+		wo := experiments.WorkerOptions{
 			Partitions: int(tasks), UntilEnd: f.untilEnd, InputDone: inputDone, Log: c.logger(), Letters: letters.write,
-			CommitEvery: f.commitEvery, CloseRows: f.closeRows,
-		})
+			CommitEvery: f.commitEvery, CloseRows: f.closeRows, AcceptGap: f.acceptGap,
+		}
+		checkpoints, every, err := c.checkpoints(ctx, f, p, states.db, group, id)
+		if err != nil {
+			return nil, err
+		}
+		if checkpoints != nil {
+			cr.checkpoints = append(cr.checkpoints, checkpoints)
+			wo.Checkpoints, wo.CheckpointEvery = checkpoints, every
+		}
+		w, err := experiments.NewWorker(p, t, states, group, wo)
 		if err != nil {
 			return nil, err
 		}

@@ -22,6 +22,10 @@ type runFlags struct {
 	republish   bool
 	commitEvery time.Duration
 	closeRows   int
+	acceptGap   bool
+
+	checkpoint      string
+	checkpointEvery time.Duration
 }
 
 func newRun(c *console) *cobra.Command {
@@ -52,6 +56,9 @@ then commits what is done and ends.`,
 	fs.BoolVar(&f.json, "json", false, "print the summary as one JSON object")
 	fs.DurationVar(&f.commitEvery, "commit-every", 500*time.Millisecond, "how often outputs and offsets are committed")
 	fs.IntVar(&f.closeRows, "close-rows", 50_000, "impressions that are closed in one go, between intakes, over all tasks")
+	fs.StringVar(&f.checkpoint, "checkpoint", "", "where copies of the state go: a directory, s3://, gs:// or azblob:// (default: the file's checkpoint.path)")
+	fs.DurationVar(&f.checkpointEvery, "checkpoint-every", 0, "how often each task's state is copied (default: the file's checkpoint.every, else 1m)")
+	fs.BoolVar(&f.acceptGap, "accept-gap", false, "go on where a topic no longer holds what must be read again, and count what is lost")
 	return cmd
 }
 
