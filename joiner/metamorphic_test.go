@@ -1,6 +1,7 @@
 package joiner_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"math"
@@ -136,18 +137,51 @@ func (w *world) inRow(s []record, rec record) (n int) {
 func (w *world) run() {
 	w.start()
 	for !w.done() {
-		w.step()
+		w.mending(w.step)
 		w.checkLedger()
 	}
 	for in := range w.streams {
 		w.clock.End(in)
 	}
-	if err := drain(w.task.Finish); err != nil {
-		w.t.Fatal(err)
+	for ended := false; !ended; {
+		w.mending(func() {
+			for !w.done() {
+				w.feed(w.rng.IntN(len(w.streams)))
+			}
+			w.must(drain(w.task.Finish))
+			ended = true
+		})
 	}
 	w.commit()
 	w.compare()
 }
+
+// mending runs fn as a worker does: when state turns out not to verify it is
+// discarded, and the worker starts again.
+func (w *world) mending(fn func()) {
+	for !w.try(fn) {
+		fn = func() {
+			w.must(w.store.Close())
+			w.must(w.disk.(*badDisk).discard())
+			w.start()
+		}
+	}
+}
+
+func (w *world) try(fn func()) (done bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			if _, is := r.(corrupt); !is {
+				panic(r)
+			}
+		}
+	}()
+	fn()
+	return true
+}
+
+// corrupt is what must panics with where the disk is bad and the error says so.
+type corrupt struct{ error }
 
 func (w *world) done() bool {
 	for in, s := range w.streams {
@@ -319,6 +353,9 @@ func (d *realDisk) wipe() error { return d.db.Reset("task") }
 func (w *world) must(err error) {
 	if err != nil {
 		w.t.Helper()
+		if _, bad := w.disk.(*badDisk); bad && errors.Is(err, joiner.ErrCorrupt) {
+			panic(corrupt{err})
+		}
 		w.t.Fatal(err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/mortise-dev/mortise/joiner"
+	"github.com/mortise-dev/mortise/joiner/disk"
 )
 
 // ranHistory returns a file system on which the history was run and closed.
@@ -140,6 +141,12 @@ func TestDamagedManifest(t *testing.T) {
 			writeFile(t, fs, path, damaged)
 			if commit, err := h.check(fs); errors.Is(err, joiner.ErrCorrupt) {
 				corrupt++
+				if err := disk.Wipe(o.dir, disk.Options{FS: fs}); err != nil {
+					t.Fatalf("byte %d of %s flipped: wiping: %v", i, name, err)
+				}
+				if commit, err := h.check(fs); err != nil || commit != 0 {
+					t.Fatalf("byte %d of %s flipped: after wiping: commit %d, %v", i, name, commit, err)
+				}
 			} else if err != nil {
 				t.Fatalf("byte %d of %s flipped: commit %d, %v", i, name, commit, err)
 			}

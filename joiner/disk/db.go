@@ -4,10 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -46,46 +44,6 @@ func OpenDB(dir string, opts Options) (*DB, error) {
 		return nil, errors.Join(fmt.Errorf("clearing state directory %s: %w", dir, err), db.Close())
 	}
 	return db, nil
-}
-
-func (db *DB) openPebble() (err error) {
-	dir := db.fs.PathJoin(db.dir, manifestDir)
-	if db.lock, err = pebble.LockDirectory(dir, db.fs); err != nil {
-		return fmt.Errorf("locking %s, which another process may have open: %w", dir, err)
-	}
-	opts := &pebble.Options{
-		FS: db.fs, Lock: db.lock,
-		MemTableSize: pebbleMem, CacheSize: pebbleCache, MaxOpenFiles: 64,
-		DisableTableStats:  true,
-		FormatMajorVersion: pebble.FormatNewest,
-		Logger:             pebbleLogger{db},
-	}
-	if !db.opts.Sync {
-		opts.FS = handOverFS{db.fs}
-	}
-	defer func() {
-		// Pebble gives up on some damage by a panic.
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%v: %w", p, joiner.ErrCorrupt)
-		}
-		if err != nil {
-			err = errors.Join(err, db.lock.Close())
-		}
-	}()
-	db.pdb, err = pebble.Open(dir, opts)
-	if err != nil && !isEnvironment(err) {
-		err = fmt.Errorf("%w: %w", err, joiner.ErrCorrupt)
-	}
-	return err
-}
-
-// isEnvironment tells an error of the file system, which another attempt may not
-// see, from one about what the files hold. A file that should exist and does not
-// is the latter.
-func isEnvironment(err error) bool {
-	var path *fs.PathError
-	var errno syscall.Errno
-	return (errors.As(err, &path) || errors.As(err, &errno)) && !errors.Is(err, fs.ErrNotExist)
 }
 
 // pebbleLogger keeps Pebble's fatal errors for the next commit to return. By

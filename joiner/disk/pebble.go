@@ -1,0 +1,101 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/mortise-dev/mortise/joiner"
+)
+
+// openPebble locks the manifest and opens it.
+func (db *DB) openPebble() (err error) {
+	dir := db.fs.PathJoin(db.dir, manifestDir)
+	if db.lock, err = pebble.LockDirectory(dir, db.fs); err != nil {
+		return fmt.Errorf("locking %s, which another process may have open: %w", dir, err)
+	}
+	opts := &pebble.Options{
+		FS: db.fs, Lock: db.lock,
+		MemTableSize: pebbleMem, CacheSize: pebbleCache, MaxOpenFiles: 64,
+		DisableTableStats:  true,
+		FormatMajorVersion: pebble.FormatNewest,
+		Logger:             pebbleLogger{db},
+		// Who reads gets the error too. By default it would be fatal, and the directory
+		// could not be wiped and opened again by this process.
+		EventListener: &pebble.EventListener{DataCorruption: func(pebble.DataCorruptionInfo) {}},
+	}
+	if !db.opts.Sync {
+		opts.FS = handOverFS{db.fs}
+	}
+	err = caught(func() (err error) {
+		if db.pdb, err = pebble.Open(dir, opts); err != nil {
+			return err
+		}
+		if err = db.checkSequence(); err != nil {
+			err = errors.Join(err, db.pdb.Close())
+		}
+		return err
+	})
+	if err != nil {
+		err = errors.Join(err, db.lock.Close())
+	}
+	return err
+}
+
+// checkSequence compares the number that the next write gets with those that the
+// tables hold. Pebble takes a damaged end of its own manifest for the end, and
+// would then give numbers out a second time; where two of a key meet, in a
+// compaction, it panics where nobody can catch it.
+func (db *DB) checkSequence() error {
+	batch := db.pdb.NewBatch()
+	defer batch.Close()
+	if err := batch.LogData([]byte("opened"), nil); err != nil {
+		return err
+	}
+	if err := db.apply(batch); err != nil {
+		return err
+	}
+	levels, err := db.pdb.SSTables()
+	if err != nil {
+		return err
+	}
+	for _, tables := range levels {
+		for i := range tables {
+			if last := tables[i].LargestSeqNum; last >= batch.SeqNum() {
+				return fmt.Errorf("table %s holds write %d, and the next one is %d: the end of Pebble's manifest is lost", tables[i].FileNum, last, batch.SeqNum())
+			}
+		}
+	}
+	return nil
+}
+
+// caught calls fn, of Pebble's, which gives up on some damage by a panic.
+func caught(fn func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v: %w", p, joiner.ErrCorrupt)
+		}
+	}()
+	return manifestError(fn())
+}
+
+// manifestError says of an error that is not the file system's that the
+// manifest does not verify.
+func manifestError(err error) error {
+	if err == nil || isEnvironment(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, joiner.ErrCorrupt)
+}
+
+// isEnvironment tells an error of the file system, which another attempt may not
+// see, from one about what the files hold. A file that should exist and does not
+// is the latter.
+func isEnvironment(err error) bool {
+	var path *fs.PathError
+	var errno syscall.Errno
+	return (errors.As(err, &path) || errors.As(err, &errno)) && !errors.Is(err, fs.ErrNotExist)
+}
