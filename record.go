@@ -10,6 +10,13 @@ type Record struct {
 	TimestampMS int64 // the broker's timestamp, ms UTC; not the event time
 	Key         []byte
 	Value       []byte
+	Headers     []Header // as delivered, in order
+}
+
+// Header is one of a record's headers.
+type Header struct {
+	Key   string
+	Value []byte
 }
 
 // Reason says why a record was dropped. Reasons are metric labels and appear in

@@ -28,6 +28,7 @@ type placement struct {
 	source     string
 	by         []string // its fields for partition_by
 	partitions int      // of the topic; 0: nothing is checked
+	shuffled   bool     // the topic is an internal one
 	checked    int64
 	wrong      int64 // of them, that lie elsewhere
 	keyed      int64 // of those, whose own key is right
@@ -35,32 +36,20 @@ type placement struct {
 	first      *MisplacedError
 }
 
-// Tasks is how many tasks the pipeline has, one for each partition of its
-// topics, whose partition counts are given. They must agree.
-func (p *Pipeline) Tasks(counts map[string]int32) (int32, error) {
-	main := &p.Sources[0]
-	for i := range p.Sources {
-		in := &p.Sources[i]
-		if counts[in.Topic] != counts[main.Topic] {
-			return 0, fmt.Errorf("topic %s has %d partitions and topic %s has %d: impressions and labels join only where equal keys lie in one partition number of all topics; "+
-				"they need the same number: make one of them anew, or have it shuffled with `repartition: true` in its source (%s or %s)",
-				main.Topic, counts[main.Topic], in.Topic, counts[in.Topic], main.Specs[0].Name, in.Specs[0].Name)
-		}
-	}
-	return counts[main.Topic], nil
-}
-
 // placements are those of a task: by the number of partitions that topics had
 // when the worker began, if partition is one of them. When it is not they have
 // grown since, and what lies where is no longer to be told from a record.
 func (p *Pipeline) placements(partition int32, partitions int) []placement {
 	all := make([]placement, len(p.Sources))
-	if p.Experiments[0].Join.Partitioner == "any" || int(partition) >= partitions {
+	if int(partition) >= partitions {
 		return all
 	}
 	for i := range p.Sources {
 		s := p.Sources[i].Specs[0]
-		all[i] = placement{source: s.Name, by: PartitionFields(p.Experiments[0], s), partitions: partitions}
+		if p.Sources[i].Shuffle == nil && p.Experiments[0].Join.Partitioner == "any" {
+			continue
+		}
+		all[i] = placement{source: s.Name, by: PartitionFields(p.Experiments[0], s), partitions: partitions, shuffled: p.Sources[i].Shuffle != nil}
 	}
 	return all
 }
@@ -94,7 +83,7 @@ func (p *placement) check(rec *mortise.Record, ev *clean.Event, whole *clean.Rea
 	}
 	if p.first == nil {
 		p.first = &MisplacedError{TopicPartition: TopicPartition{rec.Topic, rec.Partition}, Offset: rec.Offset, Source: p.source, By: p.by, Key: string(key),
-			RecordKey: bytes.Clone(rec.Key), Belongs: int32(want), Partitions: p.partitions}
+			RecordKey: bytes.Clone(rec.Key), Belongs: int32(want), Partitions: p.partitions, Shuffled: p.shuffled}
 	}
 }
 
@@ -132,6 +121,7 @@ type MisplacedError struct {
 	RecordKey      []byte   // the record's own key; nil when it has none
 	Belongs        int32    // the partition for Key
 	Partitions     int      // of the topic
+	Shuffled       bool     // the topic is an internal one
 	Cause          string   // what is known of why
 	Checked, Wrong int64    // records of the partition that were checked so far, and that lie elsewhere
 }
@@ -139,6 +129,11 @@ type MisplacedError struct {
 // Error names the record and the ways out.
 func (e *MisplacedError) Error() string {
 	by := strings.Join(e.By, ", ")
+	if e.Shuffled {
+		return fmt.Sprintf("%s[%d]@%d lies in partition %d, but its %s %s belongs in partition %d of %d (%d of %d records checked lie elsewhere): "+
+			"the internal topic was written with another number of partitions; delete it and begin anew with another --group",
+			e.Topic, e.Partition, e.Offset, e.Partition, by, quoted(e.Key), e.Belongs, e.Partitions, e.Wrong, e.Checked)
+	}
 	return fmt.Sprintf("%s[%d]@%d lies in partition %d, but its %s %s belongs in partition %d of %d; %s (%d of %d records checked lie elsewhere): "+
 		"impressions and labels join only where equal keys lie in one partition number of all topics, so key %s by %s with Kafka's default partitioner, "+
 		"or have it shuffled with `repartition: true` in the source %s; for topics that all have the same partitioner of their own, `join.partitioner: any` leaves this unchecked",

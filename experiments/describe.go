@@ -43,6 +43,7 @@ type SourceDescription struct {
 	Unit           string `json:"unit"`
 	OutOfOrderness string `json:"out_of_orderness"`
 	IdleAfter      string `json:"idle_after"`
+	Shuffled       string `json:"shuffled,omitempty"` // through an internal topic: by these fields
 }
 
 // WindowDescription is one label window.
@@ -101,7 +102,11 @@ func (p *Pipeline) describe() PipelineDescription {
 		if i == 0 {
 			role = "impressions"
 		}
-		d.Sources = append(d.Sources, SourceDescription{Topic: in.ID, Role: role, EventTime: s.TimeField, Unit: s.TimeUnit,
+		shuffled := ""
+		if s.Repartition {
+			shuffled = strings.Join(PartitionFields(first, s), ", ")
+		}
+		d.Sources = append(d.Sources, SourceDescription{Shuffled: shuffled, Topic: in.ID, Role: role, EventTime: s.TimeField, Unit: s.TimeUnit,
 			OutOfOrderness: mortise.FormatDuration(s.OutOfOrderness), IdleAfter: mortise.FormatDuration(s.IdleAfter)})
 	}
 	for _, w := range p.Join.Windows {

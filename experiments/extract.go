@@ -44,7 +44,12 @@ func NewExtractor(e *spec.Experiment, s *spec.Source, nowMS func() int64) (*Extr
 // valid until the next call.
 func (x *Extractor) Extract(line []byte) (timeMS int64, key []byte, ok bool) {
 	x.record.Value = line
-	err := x.reader.Intake(&x.record, &x.event)
+	return x.Read(&x.record)
+}
+
+// Read is Extract for a record, which a clean function may look at as a whole.
+func (x *Extractor) Read(rec *mortise.Record) (timeMS int64, key []byte, ok bool) {
+	err := x.reader.Intake(rec, &x.event)
 	if err == nil {
 		return x.event.TimeMS, x.event.PartitionKey, true
 	}

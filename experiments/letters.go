@@ -56,17 +56,17 @@ func (enc *letterEncoder) encodeCut(dl *mortise.DeadLetter, keep int) []byte {
 
 func (enc *letterEncoder) headers(dl *mortise.DeadLetter) []Header {
 	return []Header{
-		{"mortise-experiment", []byte(dl.Experiment)},
-		{"mortise-source", []byte(dl.Source)},
-		{"mortise-reason", []byte(dl.Reason.String())},
+		{Key: "mortise-experiment", Value: []byte(dl.Experiment)},
+		{Key: "mortise-source", Value: []byte(dl.Source)},
+		{Key: "mortise-reason", Value: []byte(dl.Reason.String())},
 	}
 }
 
 // recordHeaders are the headers of every instance of an experiment.
 func recordHeaders(e *spec.Experiment) []Header {
 	return []Header{
-		{"mortise-experiment", []byte(e.Name)},
-		{"mortise-version", []byte(strconv.Itoa(e.Version))},
-		{"mortise-config", []byte(e.Hash)},
+		{Key: "mortise-experiment", Value: []byte(e.Name)},
+		{Key: "mortise-version", Value: []byte(strconv.Itoa(e.Version))},
+		{Key: "mortise-config", Value: []byte(e.Hash)},
 	}
 }

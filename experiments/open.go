@@ -38,7 +38,7 @@ func (w *Worker) openTask(ctx context.Context, partition int32, committed []Comm
 		case at != nil:
 			r.next[in] = at.Lows[in]
 		default:
-			r.next[in] = w.startOffset()
+			r.next[in] = w.startOffset(in)
 		}
 	}
 	if at != nil && !at.Equal(local) {
@@ -51,7 +51,12 @@ func (w *Worker) openTask(ctx context.Context, partition int32, committed []Comm
 	return r, nil
 }
 
-func (w *Worker) startOffset() int64 {
+// startOffset is where a task begins that nothing has been committed for. What
+// is in an internal topic was put there for it.
+func (w *Worker) startOffset(in int) int64 {
+	if w.pipeline.Sources[in].Shuffle != nil {
+		return OffsetEarliest
+	}
 	if w.pipeline.Experiments[0].Kafka.StartOffset == "latest" {
 		return OffsetLatest
 	}

@@ -29,10 +29,11 @@ type Pipeline struct {
 
 // Input is one topic that a pipeline reads.
 type Input struct {
-	ID    string // the topic, and what tells sources of one topic apart
-	Topic string
-	Specs []*spec.Source // per experiment: how it names and reads the topic
-	Keys  [][]string     // fields of each key that its events carry, as Join.Sources lists them
+	ID      string // the topic, and what tells sources of one topic apart
+	Topic   string
+	Specs   []*spec.Source // per experiment: how it names and reads the topic
+	Keys    [][]string     // fields of each key that its events carry, as Join.Sources lists them
+	Shuffle *Shuffle       // where Topic is an internal one: what it is made from
 }
 
 // KeySet is one equality: the main stream's fields of one kind of key.

@@ -114,7 +114,7 @@ func (g *program) Open(e *joiner.Entry) uint32 {
 	for i := range g.parts {
 		clear(g.parts[i].inst.Labels)
 	}
-	row, bad, err := g.main.Decode(e.Value)
+	row, bad, err := g.main.Decode(g.pipeline.value(0, e.Value))
 	if err != nil {
 		g.broken = asRecordError(err)
 		return 0
@@ -146,7 +146,7 @@ func (g *program) Key(set int) []byte { return g.keys[set] }
 func (g *program) Match(w int, l *joiner.Entry, accept uint32) (counts, broken uint32, why *mortise.RecordError) {
 	in := &g.labels[l.Source]
 	if !in.valid || in.at != l.Position() {
-		row, _, err := in.reader.Decode(l.Value)
+		row, _, err := in.reader.Decode(g.pipeline.value(int(l.Source), l.Value))
 		if err != nil {
 			return 0, accept, asRecordError(err)
 		}
@@ -283,8 +283,7 @@ func (g *program) sampledBy(pt *part) []byte {
 
 // Reject implements joiner.Program.
 func (g *program) Reject(e *joiner.Entry, mask uint32, why *mortise.RecordError) error {
-	in := &g.pipeline.Sources[e.Source]
-	return g.sink.DeadLetter(mask, &mortise.DeadLetter{Source: in.Specs[0].Name, Topic: in.Topic, Partition: e.Partition, Offset: e.Offset, Reason: why.Reason, Detail: why.Error(), Raw: e.Value})
+	return g.sink.DeadLetter(mask, g.pipeline.rejected(e, why))
 }
 
 func asRecordError(err error) *mortise.RecordError {

@@ -39,6 +39,8 @@ type runner struct {
 	finished bool    // every window is closed and no more input comes
 	due      bool    // more impressions are due than the last round could close
 	event    clean.Event
+	origin   mortise.Record // the shuffled record in hand, as it was
+	kept     []byte         // its value as the task keeps it
 
 	checkpointMS int64     // when the newest copy was taken, ms UTC; 0 when this worker took none
 	saving       bool      // a checkpoint is being copied
@@ -63,6 +65,10 @@ func newRunner(p *Pipeline, partition int32, partitions int, sources []*clean.So
 	for i, s := range sources {
 		r.readers, r.checkers = append(r.readers, s.NewReader()), append(r.checkers, s.NewReader())
 		first := p.Sources[i].Specs[0]
+		if p.Sources[i].Shuffle != nil {
+			r.clock.AddShuffled(first.OutOfOrderness.Milliseconds(), nowMS)
+			continue
+		}
 		r.clock.AddInput(first.OutOfOrderness.Milliseconds(), first.IdleAfter.Milliseconds(), nowMS)
 	}
 	return r, nil
@@ -135,7 +141,10 @@ func (r *runner) take(in int, records []mortise.Record, next, nowMS int64) error
 
 func (r *runner) hold(in int, rec *mortise.Record) {
 	kept := *rec
-	kept.Key, kept.Value = slices.Clone(rec.Key), slices.Clone(rec.Value)
+	kept.Key, kept.Value, kept.Headers = slices.Clone(rec.Key), slices.Clone(rec.Value), slices.Clone(rec.Headers)
+	for i := range kept.Headers {
+		kept.Headers[i].Value = slices.Clone(kept.Headers[i].Value)
+	}
 	r.held = append(r.held, heldRecord{in, kept})
 }
 
@@ -161,17 +170,28 @@ func (r *runner) maybeFinishRebuild(nowMS int64) error {
 	return nil
 }
 
-func (r *runner) takeOne(in int, rec *mortise.Record, nowMS int64) error {
+func (r *runner) takeOne(in int, read *mortise.Record, nowMS int64) error {
+	rec := read
+	if r.pipeline.Sources[in].Shuffle != nil {
+		marker, err := r.restore(in, read, nowMS)
+		if err != nil {
+			return r.refuse(in, read, err)
+		}
+		if marker {
+			return nil
+		}
+		rec = &r.origin
+	}
 	rec.Source = in
 	ev := &r.event
 	reader := r.readers[in]
 	if err := reader.Intake(rec, ev); err != nil {
 		return r.refuse(in, rec, err)
 	}
-	if p := &r.places[in]; r.rebuild == nil && ev.PartitionKey != nil && p.due(rec.Offset) {
-		p.check(rec, ev, r.checkers[in])
+	if p := &r.places[in]; r.rebuild == nil && ev.PartitionKey != nil && p.due(read.Offset) {
+		p.check(read, ev, r.checkers[in])
 	}
-	r.clock.Observe(in, ev.TimeMS, nowMS)
+	r.observe(in, rec, ev.TimeMS, nowMS)
 	if r.firstMS == joiner.NoTimeMS || ev.TimeMS < r.firstMS {
 		r.firstMS = ev.TimeMS
 	}
@@ -196,8 +216,8 @@ func (r *runner) takeOne(in int, rec *mortise.Record, nowMS int64) error {
 			reason = checker.Fault(bits.TrailingZeros32(undecoded)).Reason
 		}
 	}
-	return r.task.Add(&joiner.Event{Source: in, TimeMS: ev.TimeMS, Partition: rec.Partition, Offset: rec.Offset,
-		Accept: accept, Bad: bad, BadReason: reason, Keys: ev.Keys, Value: ev.Value})
+	return r.task.Add(&joiner.Event{Source: in, TimeMS: ev.TimeMS, Partition: rec.Partition, Offset: read.Offset,
+		Accept: accept, Bad: bad, BadReason: reason, Keys: ev.Keys, Value: r.keep(in, rec, ev.Value)})
 }
 
 // refuse sends a record that no experiment can read to the dead letters.
@@ -211,7 +231,7 @@ func (r *runner) refuse(in int, rec *mortise.Record, err error) error {
 			return err
 		}
 	}
-	return r.task.Add(&joiner.Event{Source: in, Partition: rec.Partition, Offset: rec.Offset, Bad: r.all, BadReason: why.Reason, Value: rec.Value})
+	return r.task.Add(&joiner.Event{Source: in, Partition: rec.Partition, Offset: rec.Offset, Bad: r.all, BadReason: why.Reason, Value: r.keep(in, rec, rec.Value)})
 }
 
 // letters sends a record to the dead letters of the experiments that cannot read it.

@@ -51,7 +51,11 @@ func shareKey(e *spec.Experiment) string {
 		if early { // provisional rows follow where and types as records arrive
 			in.Where, in.Fields = whereText(s), fmt.Sprint(s.Row())
 		}
-		return fmt.Sprintf("%+v", in)
+		text := fmt.Sprintf("%+v", in)
+		if s.Repartition {
+			text += " shuffled"
+		}
+		return text
 	}
 	key := struct {
 		Main                  string
@@ -60,8 +64,9 @@ func shareKey(e *spec.Experiment) string {
 		Delay, Late, Delivery string
 		Windows               []window
 		Partitioner           string `json:",omitempty"` // where it is not the default
+		Partitions            int    `json:",omitempty"`
 	}{Main: read(source(e, e.Join.Main)), Key: e.Join.Key, PartitionBy: e.Join.PartitionBy, Dedup: e.Join.Dedup, Early: early,
-		Delay: e.Join.Delay.String(), Late: e.Join.Late, Delivery: e.Output.Delivery}
+		Delay: e.Join.Delay.String(), Late: e.Join.Late, Delivery: e.Output.Delivery, Partitions: e.Join.Partitions}
 	if e.Join.Partitioner != "murmur2" {
 		key.Partitioner = e.Join.Partitioner
 	}

@@ -17,6 +17,29 @@ type Status struct {
 	Aborts      int64              `json:"aborts"`     // how often what was not committed was thrown away
 	Commits     Durations          `json:"commits"`
 	Checkpoints *CheckpointStatus  `json:"checkpoints,omitempty"`
+	Shuffles    []ShuffleStatus    `json:"shuffles,omitempty"` // of the pipeline's topics, in this process
+}
+
+// ShuffleStatus is what a shuffle is doing in one worker, as of its last round.
+type ShuffleStatus struct {
+	Source     string         `json:"source"`
+	Group      string         `json:"group"`
+	Origin     string         `json:"origin"` // the topic that is shuffled
+	Topic      string         `json:"topic"`  // the internal one
+	Records    int64          `json:"records"`
+	Unreadable int64          `json:"unreadable"` // of them, without a partition_by
+	Lost       int64          `json:"lost"`       // that the topic no longer held
+	Commits    int64          `json:"commits"`
+	Origins    []OriginStatus `json:"origins"` // the partitions that this worker reads
+}
+
+// OriginStatus is how far one partition of a shuffled topic has been read.
+type OriginStatus struct {
+	Partition int32 `json:"partition"`
+	Next      int64 `json:"next"`
+	High      int64 `json:"high"`
+	MaxTimeMS int64 `json:"max_time_ms"` // joiner.NoTimeMS before any event
+	Idle      bool  `json:"idle"`
 }
 
 // ExperimentStatus is one experiment's account over the worker's tasks.

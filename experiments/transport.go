@@ -36,14 +36,11 @@ type Output struct {
 	Topic       string
 	Key, Value  []byte // copied by Produce
 	TimestampMS int64
-	Headers     []Header
+	Headers     []Header // copied by Produce
 }
 
-// Header is one Kafka record header.
-type Header struct {
-	Key   string
-	Value []byte
-}
+// Header is one record header.
+type Header = mortise.Header
 
 // ErrRebalanced says that the transport lost what this worker owned: the group
 // gave it to others without asking, another worker has fenced this one, or what

@@ -13,6 +13,9 @@ const NoTimeMS = math.MinInt64
 // over: the watermark goes on from where the furthest partition left it, as
 // fast as the clock, so that the last windows close, and replayed history does
 // not close at once. Time comes in as an argument; nothing here reads a clock.
+//
+// An input may also be shuffled: then it mixes partitions of another topic, its
+// origins, each with a clock of its own.
 type Watermarks struct {
 	inputs  []input
 	startMS int64 // where it stood when it was made; wall time goes on from there when nothing comes
@@ -26,6 +29,10 @@ type input struct {
 	lastWallMS int64 // when it was last heard, or when it started
 	caughtUp   bool
 	ended      bool
+
+	shuffled bool
+	told     bool     // by a marker, how many origins there are
+	origins  []origin // by number
 }
 
 // NewWatermarks returns Watermarks without inputs, which never go back before startMS
@@ -51,8 +58,8 @@ func (w *Watermarks) Observe(i int, timeMS, nowMS int64) {
 // Silence counts from when it was: one that lags merely has not been read.
 func (w *Watermarks) SetCaughtUp(i int, caughtUp bool, nowMS int64) {
 	in := &w.inputs[i]
-	if !caughtUp || !in.caughtUp {
-		in.lastWallMS = nowMS
+	if !in.shuffled && (!caughtUp || !in.caughtUp) {
+		in.lastWallMS = nowMS // of a shuffled one its own markers tell
 	}
 	in.caughtUp = caughtUp
 }
@@ -73,6 +80,9 @@ func (w *Watermarks) Ended() bool {
 // Idle reports whether input i is idle at nowMS.
 func (w *Watermarks) Idle(i int, nowMS int64) bool {
 	in := &w.inputs[i]
+	if in.shuffled {
+		return in.caughtUp && in.allIdle()
+	}
 	return in.caughtUp && in.idleMS > 0 && nowMS-in.lastWallMS >= in.idleMS
 }
 
@@ -99,6 +109,9 @@ func (w *Watermarks) MaxTimeMS(i int) int64 { return w.inputs[i].maxMS }
 func (w *Watermarks) ReachedMS(i int) int64 { return w.inputs[i].reachedMS() }
 
 func (in *input) reachedMS() int64 {
+	if in.shuffled {
+		return in.leastOrigin()
+	}
 	if in.maxMS == NoTimeMS {
 		return NoTimeMS
 	}

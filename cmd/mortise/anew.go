@@ -34,6 +34,9 @@ func (f *runFlags) mustNotBeginAnew(ctx context.Context, cl *cluster, plan *expe
 		}
 		prefix := strings.TrimSuffix(own, p.Name())
 		for _, other := range groups {
+			if _, shuffles := experiments.IsShuffleGroup(other); shuffles {
+				continue
+			}
 			name := sharedExperiment(p, prefix, other)
 			if name == "" {
 				continue

@@ -59,6 +59,11 @@ func (c *console) explainPipeline(n, of int, p *experiments.PipelineDescription)
 		fmt.Fprintf(w, "    %s\t%s\tevent time %s (%s)\tout of order ≤ %s\tidle after %s\n", s.Topic, s.Role, s.EventTime, s.Unit, s.OutOfOrderness, s.IdleAfter)
 	}
 	w.Flush()
+	for _, s := range p.Sources {
+		if s.Shuffled != "" {
+			fmt.Fprintf(c.out, "    %s is shuffled by %s, through an internal topic GROUP.repartition.SOURCE\n", s.Topic, s.Shuffled)
+		}
+	}
 	fmt.Fprintf(c.out, "\n  join\n    key %s, partitioned by %s\n", strings.Join(p.Key, ", "), strings.Join(p.PartitionBy, ", "))
 	fmt.Fprintf(c.out, "    held %s, then closed in order of event time; late: %s", p.Delay, p.Late)
 	if p.Dedup {

@@ -71,9 +71,7 @@ func (c *console) pipeline(ctx context.Context, f *runFlags, args []string) (sum
 	stop := c.watch(crew, rec)
 	g, running := errgroup.WithContext(ctx)
 	g.Go(func() error { return rec.publishAll(running, brokers, published) }) // recorded files → topics
-	for _, w := range crew.workers {
-		g.Go(func() error { return w.Run(running) }) // topics → instances
-	}
+	g.Go(func() error { return crew.run(running) })                           // topics → instances
 	err = g.Wait()
 	stop()
 	if err != nil {
@@ -90,7 +88,27 @@ type crew struct {
 	groups      []string
 	transports  []*kafka.Transport
 	checkpoints []*bucketCheckpoints // of the pipelines that have some
+	shuffles    []*shuffling         // per worker
 	once        sync.Once
+}
+
+// run runs the workers until all have ended, and the shufflers for as long.
+func (cr *crew) run(ctx context.Context) error {
+	helpers, helping := errgroup.WithContext(ctx)
+	untilWorked, stop := context.WithCancel(helping)
+	defer stop()
+	for _, s := range cr.shuffles {
+		s.run(untilWorked, helpers)
+	}
+	helpers.Go(func() error {
+		defer stop()
+		workers, working := errgroup.WithContext(helping)
+		for _, w := range cr.workers {
+			workers.Go(func() error { return w.Run(working) })
+		}
+		return workers.Wait()
+	})
+	return helpers.Wait()
 }
 
 func (cr *crew) close() {
@@ -106,8 +124,10 @@ func (cr *crew) close() {
 
 func (cr *crew) statuses() []experiments.Status {
 	var all []experiments.Status
-	for _, w := range cr.workers {
-		all = append(all, w.Status())
+	for i, w := range cr.workers {
+		st := w.Status()
+		st.Shuffles = cr.shuffles[i].statuses()
+		all = append(all, st)
 	}
 	return all
 }
@@ -130,7 +150,12 @@ func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Pl
 		if err != nil {
 			return nil, err
 		}
-		opts := kafka.Options{Connection: cl.Connection, Group: group, Inputs: p.Inputs(), Outputs: p.Outputs(),
+		through, ways := p.Shuffled(group)
+		sh, err := c.shuffle(ctx, f, cr, cl, ways, tasks, id, inputDone)
+		if err != nil {
+			return nil, err
+		}
+		opts := kafka.Options{Connection: cl.Connection, Group: group, Inputs: through.Inputs(), Outputs: p.Outputs(),
 			ExactlyOnce: p.Experiments[0].Output.Delivery == "exactly_once", TransactionalID: group + "." + id,
 			Warm: func() []int32 { return states.partitions(group) }}
 		if cl.embedded != "" {
@@ -142,7 +167,7 @@ func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Pl
 		}
 		cr.transports = append(cr.transports, t)
 		wo := experiments.WorkerOptions{
-			Partitions: int(tasks), UntilEnd: f.untilEnd, InputDone: inputDone, Log: c.logger(), Letters: letters.write,
+			Partitions: int(tasks), UntilEnd: f.untilEnd, InputDone: sh.inputDone(inputDone, f.untilEnd), Log: c.logger(), Letters: letters.write,
 			CommitEvery: f.commitEvery, CloseRows: f.closeRows, AcceptGap: f.acceptGap,
 		}
 		checkpoints, every, err := c.checkpoints(ctx, f, p, states.db, group, id)
@@ -153,11 +178,11 @@ func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Pl
 			cr.checkpoints = append(cr.checkpoints, checkpoints)
 			wo.Checkpoints, wo.CheckpointEvery = checkpoints, every
 		}
-		w, err := experiments.NewWorker(p, t, states, group, wo)
+		w, err := experiments.NewWorker(through, t, states, group, wo)
 		if err != nil {
 			return nil, err
 		}
-		cr.workers, cr.groups = append(cr.workers, w), append(cr.groups, group)
+		cr.workers, cr.groups, cr.shuffles = append(cr.workers, w), append(cr.groups, group), append(cr.shuffles, sh)
 	}
 	return cr, nil
 }

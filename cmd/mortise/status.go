@@ -31,6 +31,7 @@ type pipelineStatus struct {
 	Members     int               `json:"members"`
 	Experiments []experimentState `json:"experiments"`
 	Partitions  []partitionState  `json:"partitions"`
+	Shuffles    []shuffleState    `json:"shuffles,omitempty"` // of its topics
 }
 
 type experimentState struct {
@@ -117,6 +118,9 @@ func (f *statusFlags) collect(ctx context.Context, admin *kafka.Admin, plan *exp
 			if err != nil {
 				return nil, err
 			}
+			if err := st.addShuffles(ctx, admin, p); err != nil {
+				return nil, err
+			}
 			all = append(all, st)
 		}
 		return all, nil
@@ -129,6 +133,9 @@ func (f *statusFlags) collect(ctx context.Context, admin *kafka.Admin, plan *exp
 		}
 	}
 	for _, name := range names {
+		if _, shuffles := experiments.IsShuffleGroup(name); shuffles {
+			continue // shown with its pipeline, when the file is given
+		}
 		group, err := admin.Group(ctx, name)
 		if err != nil {
 			return nil, err
@@ -218,5 +225,6 @@ func (c *console) printStatus(st *pipelineStatus) {
 		fmt.Fprintf(w, "  %s\t%d\t%d\t%d\t%d\t%s\n", p.Topic, p.Partition, p.Next, p.End, p.Lag, mark)
 	}
 	_ = w.Flush() // to the console
+	c.printShuffles(st.Shuffles)
 	fmt.Fprintln(c.out)
 }

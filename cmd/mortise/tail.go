@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/experiments/kafka"
 )
 
@@ -23,7 +24,9 @@ func newTail(c *console) *cobra.Command {
 		Use: "tail TOPIC", Short: "Print a topic's committed records, one JSON a line", Args: exactly(1, "a topic"),
 		Long: `Print the committed records of any topic, one JSON a line: the record's value,
 or with --meta an object with its partition, offset, timestamp, key and headers
-around it. A value that is not JSON is printed as a JSON string.`,
+around it. A value that is not JSON is printed as a JSON string. Of an internal
+topic, through which another is shuffled, --meta also prints the markers that lie
+between the records, and where each record came from.`,
 		Example: "  mortise tail instances.feed-ctr --until-end",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cluster, err := cl.open(c, nil)
@@ -48,6 +51,9 @@ func (c *console) tail(ctx context.Context, cl *cluster, topic string, untilEnd,
 	out := bufio.NewWriterSize(c.out, 64<<10)
 	n := int64(0)
 	err := kafka.Tail(ctx, cl.Connection, topic, untilEnd, func(m *kafka.Message) error {
+		if experiments.IsClocks(m.Headers) && !meta {
+			return nil // between the records of an internal topic; not one of them
+		}
 		line := jsonValue(m.Value)
 		if meta {
 			var err error

@@ -25,6 +25,7 @@ type intake struct {
 
 	fetched []experiments.Fetched // reused
 	records []mortise.Record      // reused
+	headers []mortise.Header      // of records; reused
 }
 
 // lane is one partition's queue.
@@ -230,7 +231,7 @@ func (in *intake) resume(lanes []*lane) {
 // others leave. The result is valid until the next call.
 func (in *intake) take(limit int) []experiments.Fetched {
 	total := in.share(limit)
-	in.fetched = in.fetched[:0]
+	in.fetched, in.headers = in.fetched[:0], in.headers[:0]
 	in.records = slices.Grow(in.records[:0], total) // no growth while slices of it are handed out
 	for i := range in.lanes {
 		if l := in.lanes[(in.first+i)%len(in.lanes)]; l.due || l.quota > 0 {
@@ -284,7 +285,7 @@ func (in *intake) emit(l *lane) {
 					break
 				}
 				in.records = append(in.records, mortise.Record{Topic: l.tp.Topic, Partition: l.tp.Partition, Offset: r.Offset,
-					TimestampMS: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value})
+					TimestampMS: r.Timestamp.UnixMilli(), Key: r.Key, Value: r.Value, Headers: in.headersOf(r)})
 			}
 			l.quota = max(l.quota-1, 0)
 			l.next = r.Offset + 1
@@ -302,6 +303,19 @@ func (in *intake) emit(l *lane) {
 	l.end = max(l.end, l.next)
 	in.fetched = append(in.fetched, experiments.Fetched{TopicPartition: l.tp, Records: in.records[from:len(in.records):len(in.records)],
 		Next: l.next, HighWatermark: l.end})
+}
+
+// headersOf lists a record's headers in room that is reused. Where the room
+// grows, what was listed before keeps the old one.
+func (in *intake) headersOf(r *kgo.Record) []mortise.Header {
+	if len(r.Headers) == 0 {
+		return nil
+	}
+	from := len(in.headers)
+	for i := range r.Headers {
+		in.headers = append(in.headers, mortise.Header{Key: r.Headers[i].Key, Value: r.Headers[i].Value})
+	}
+	return in.headers[from:len(in.headers):len(in.headers)]
 }
 
 // learnEnds notes newer ends.

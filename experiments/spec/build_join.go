@@ -16,13 +16,11 @@ func (l *loader) join(n *node) *sourceNode {
 	j.Dedup = n.get("dedup").bool(true)
 	j.Late = n.get("late").string("emit")
 	j.Partitioner = n.get("partitioner").string("murmur2")
-	if j.Repartition = n.get("repartition").bool(false); j.Repartition {
-		l.fail(n.get("repartition").at, NotBuilt, "repartition is checked, but this version cannot shuffle topics yet").Help = "key the topics by partition_by, and remove it"
-	}
 	main := l.mainSource(n.get("main"))
 	keysGood := l.key(n, main)
 	l.labels(n, main, keysGood)
 	l.delay(n)
+	l.repartition(n, main)
 	return main
 }
 

@@ -52,6 +52,7 @@ func (l *loader) source(name string, n *node, info *sourceNode) Source {
 		Format:         n.get("format").string("json"),
 		OutOfOrderness: n.get("out_of_orderness").duration(defaultOutOfOrderness),
 		IdleAfter:      n.get("idle_after").duration(defaultIdleAfter),
+		Repartition:    n.get("repartition").bool(false),
 	}
 	if f := n.get("format"); s.Format != "json" {
 		l.fail(f.at, NotBuilt, "%s sources are checked, but this version cannot read them yet", s.Format).Help = "use format: json"

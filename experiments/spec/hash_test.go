@@ -15,6 +15,7 @@ func TestHashIsOfTheMeaning(t *testing.T) {
 		"written defaults":  strings.Replace(minimal, "key: id", "key: [id], partition_by: id, delay: 3600s, dedup: true", 1) + "version: 1\ninstance: {select: [], emit: at_close}\n",
 		"kafka":             minimal + "kafka: {seed_brokers: [\"a:1\"], sasl: {mechanism: SCRAM-SHA-256, username: a, password: b}}\n",
 		"order of sources":  "experiment: demo\nsources:\n" + lines(minimal, 3, 4) + lines(minimal, 2, 3) + lines(minimal, 4, 6),
+		"repartition":       strings.Replace(minimal, "key: id", "key: id, repartition: true, partitions: 9", 1),
 		"partitioner":       strings.Replace(minimal, "key: id", "key: id, partitioner: any", 1),
 		"on as the default": strings.Replace(minimal, "within: 1h", "within: 1h, on: {id: id}", 1),
 	} {

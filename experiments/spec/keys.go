@@ -48,6 +48,7 @@ var sourceBlock = &block{"a source", "One stream of records.", []key{
 	{name: "out_of_orderness", shape: span, def: "30s", doc: "How far behind the latest event time of its partition a record may still be; the watermark lags by this."},
 	{name: "idle_after", shape: someSpan, def: "1m", doc: "After this long, a partition that is silent and read to its end stops holding the watermark back."},
 	{name: "fields", shape: dict(identifier, fieldType), required: true, doc: "The fields of the record and their types: string, int, float, bool, timestamp, a list such as [int]; ? makes one nullable. A record that does not fit goes to dead letters."},
+	{name: "repartition", shape: boolean, def: "false", doc: "Shuffle the topic by partition_by through an internal topic, for one that is keyed otherwise, or has another number of partitions than the topics it is joined with."},
 	{name: "where", shape: expr, doc: "A condition over the fields, derived ones included; records for which it does not hold are dropped. Null counts as false."},
 	{name: "derive", shape: dict(identifier, expr), doc: "Further fields, by name: each an expression over the declared ones and those derived above it."},
 	{name: "clean", shape: text, doc: "The name of a registered Go function that sees every record first."},
@@ -66,7 +67,8 @@ var joinBlock = &block{"join", "Which records are held, for how long, and what a
 	{name: "delay", shape: span, doc: "How long after its event time an impression is held. The default is the largest within."},
 	{name: "late", shape: enum("emit", "dead_letter", "drop"), def: "emit", doc: "What becomes of an impression that comes after its deadline."},
 	{name: "partitioner", shape: enum("murmur2", "any"), def: "murmur2", doc: "How the topics are partitioned by partition_by: murmur2, Kafka's default, which is verified against the records; or any other way that is the same for all of them, which is not."},
-	{name: "repartition", shape: boolean, def: "false", doc: "Shuffle the sources by partition_by through an internal topic, for topics that are keyed otherwise."},
+	{name: "repartition", shape: boolean, def: "false", doc: "Shuffle every source that the join reads, as its own repartition does."},
+	{name: "partitions", shape: positive, doc: "How many partitions the internal topics have, and so how many tasks there are, where every source is shuffled. The default is as many as the main stream's topic."},
 	{name: "labels", shape: dict(identifier, of(labelBlock)), required: true, doc: "What attaches to an impression, by name; each gives the columns label_NAME, label_NAME_time and label_NAME_count."},
 }}
 

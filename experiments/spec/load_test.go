@@ -36,7 +36,7 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("version %d, source %+v", e.Version, s)
 	}
 	j := e.Join
-	if !slices.Equal(j.PartitionBy, []string{"id"}) || !j.Dedup || j.Delay != time.Hour || j.Late != "emit" || j.Repartition {
+	if !slices.Equal(j.PartitionBy, []string{"id"}) || !j.Dedup || j.Delay != time.Hour || j.Late != "emit" {
 		t.Errorf("join %+v", j)
 	}
 	if l := j.Labels[0]; !slices.Equal(l.On, []Pair{{"id", "id"}}) || l.Before != 0 || l.Where != nil || l.Value != nil {

@@ -101,6 +101,7 @@ type Source struct {
 	Where          *expression.Program
 	Derive         []Derived
 	Clean          string // name of a registered clean function; empty for none
+	Repartition    bool   // shuffled by partition_by on its way to the join
 }
 
 // Row is the source's whole schema: declared fields, then derived ones.
@@ -125,9 +126,9 @@ type Join struct {
 	PartitionBy []string
 	Dedup       bool
 	Delay       time.Duration
-	Late        string // emit | dead_letter | drop
-	Partitioner string // murmur2 | any
-	Repartition bool
+	Late        string  // emit | dead_letter | drop
+	Partitioner string  // murmur2 | any
+	Partitions  int     // of shuffled topics; 0: as many as the others have, or the main stream's topic
 	Labels      []Label // in file order
 }
 

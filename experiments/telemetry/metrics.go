@@ -50,12 +50,18 @@ var (
 	checkpointHeld    = metric("checkpoint_held_max_seconds", "The longest that a checkpoint held its task up.", "pipeline")
 	checkpointAge     = metric("checkpoint_age_seconds", "Age of a task's newest checkpoint.", "pipeline", "partition")
 	restores          = metric("restores_total", "Tasks whose state came back from a checkpoint.", "pipeline")
+
+	shuffled      = metric("repartition_records_total", "Records of a topic that were shuffled.", "pipeline", "source")
+	shuffledBlind = metric("repartition_unkeyed_records_total", "Of them, those without a partition_by that can be read.", "pipeline", "source")
+	shuffleLag    = metric("repartition_lag_records", "Records of a topic that are still to be shuffled.", "pipeline", "partition", "source")
+	shuffleTime   = metric("repartition_event_timestamp_seconds", "Greatest event time that was shuffled, as a Unix time.", "pipeline", "partition", "source")
 )
 
 var descriptions = []*prometheus.Desc{impressionsIn, impressionsEmitted, impressionsPending, impressionsDropped, labelsIn, labelsAttached,
 	labelsUnmatched, labelsLate, labelsPending, labelsDropped, instances, provisional, lateRows, watermark, watermarkLag, watermarkHold,
 	sourceLag, sourceTime, stateRows, stateBytes, stateFiles, opening, rebuilding, aborts, commits,
-	checkpoints, checkpointBytes, checkpointSeconds, checkpointHeld, checkpointAge, restores}
+	checkpoints, checkpointBytes, checkpointSeconds, checkpointHeld, checkpointAge, restores,
+	shuffled, shuffledBlind, shuffleLag, shuffleTime}
 
 // collector turns workers' status into metrics when they are scraped.
 type collector struct {
@@ -90,6 +96,21 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 			gauge(ch, checkpointSeconds, c.Took.Seconds(), s.Pipeline)
 			gauge(ch, checkpointHeld, c.Held.Seconds(), s.Pipeline)
 			counter(ch, restores, float64(c.Restored), s.Pipeline)
+		}
+		for i := range s.Shuffles {
+			collectShuffle(ch, s.Pipeline, &s.Shuffles[i])
+		}
+	}
+}
+
+func collectShuffle(ch chan<- prometheus.Metric, pipeline string, s *experiments.ShuffleStatus) {
+	counter(ch, shuffled, float64(s.Records), pipeline, s.Source)
+	counter(ch, shuffledBlind, float64(s.Unreadable), pipeline, s.Source)
+	for _, o := range s.Origins {
+		part := strconv.Itoa(int(o.Partition))
+		gauge(ch, shuffleLag, float64(max(o.High-max(o.Next, 0), 0)), pipeline, part, s.Source)
+		if o.MaxTimeMS != joiner.NoTimeMS {
+			gauge(ch, shuffleTime, float64(o.MaxTimeMS)/1000, pipeline, part, s.Source)
 		}
 	}
 }
