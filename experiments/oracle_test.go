@@ -19,6 +19,7 @@ type expected struct {
 	rows      []string // JSON, sorted
 	positives int
 	letters   int // dead letters of every stream
+	attached  int // labels that lie in the window of some row
 	dropped   mortise.Dropped
 }
 
@@ -36,6 +37,7 @@ func oracle(t testing.TB, e *spec.Experiment, w *world) expected {
 	}
 	slices.SortStableFunc(imps, func(a, b event) int { return cmp.Compare(a.ts, b.ts) })
 	kept := map[string]int64{}
+	attached := [3]map[int]bool{{}, {}, {}}
 	for _, i := range imps {
 		id := escapeKey(i.text("request_id")) + "|" + escapeKey(i.text("impression_id"))
 		if at, ok := kept[id]; ok && i.ts < at+e.Join.Delay.Milliseconds() {
@@ -50,7 +52,7 @@ func oracle(t testing.TB, e *spec.Experiment, w *world) expected {
 		for n, name := range []string{"click", "order", "query"} {
 			def := e.Join.Labels[n]
 			first, count := any(nil), 0
-			for _, l := range labels[n] {
+			for at, l := range labels[n] {
 				sameItem := name == "query" || l.text("impression_id") == i.text("impression_id")
 				if l.text("request_id") != i.text("request_id") || !sameItem || l.ts < i.ts-def.Before.Milliseconds() || l.ts >= i.ts+def.Within.Milliseconds() {
 					continue
@@ -59,6 +61,7 @@ func oracle(t testing.TB, e *spec.Experiment, w *world) expected {
 					first = l.ts
 				}
 				count++
+				attached[n][at] = true
 			}
 			sum := float64(min(count, 1))
 			if name == "order" {
@@ -81,6 +84,9 @@ func oracle(t testing.TB, e *spec.Experiment, w *world) expected {
 		if positive {
 			want.positives++
 		}
+	}
+	for n := range attached {
+		want.attached += len(attached[n])
 	}
 	slices.Sort(want.rows)
 	return want

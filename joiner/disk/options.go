@@ -23,6 +23,9 @@ type Options struct {
 	// FileBytes is the size at which a bucket goes on in a new file. The default,
 	// and the most that a Ref can address, is 4 GiB less the largest block.
 	FileBytes int64
+	// Quiet keeps Pebble from compacting the manifest, and so from working in the
+	// background, for simulations, which have to repeat. The default is false.
+	Quiet bool
 }
 
 const (

@@ -30,6 +30,9 @@ func (db *DB) openPebble() (err error) {
 	if !db.opts.Sync {
 		opts.FS = handOverFS{db.fs}
 	}
+	if db.opts.Quiet {
+		opts.Experimental.CompactionScheduler = noCompactions{}
+	}
 	err = caught(func() (err error) {
 		if db.pdb, err = pebble.Open(dir, opts); err != nil {
 			return err
