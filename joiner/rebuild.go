@@ -55,6 +55,11 @@ func (t *Task) FinishRebuild(at *Snapshot, acceptLost bool) error {
 	if err := t.tidy(0); err != nil {
 		return err
 	}
+	if at.heldNothing() { // as after the end of input, which settles labels of any time
+		if err := t.tidy(math.MaxInt64); err != nil {
+			return err
+		}
+	}
 	if err := t.checkRebuilt(at, acceptLost); err != nil {
 		return err
 	}
@@ -76,6 +81,15 @@ func (t *Task) CountLost(source int, n int64) {
 		*in += n
 		dropped[mortise.ReasonLost] += n
 	}
+}
+
+// heldNothing reports whether nothing was pending and no label held.
+func (s *Snapshot) heldNothing() bool {
+	pending := int64(0)
+	for i := range s.Ledgers {
+		pending += s.Ledgers[i].Impressions.Pending
+	}
+	return s.Labels == 0 && pending == 0
 }
 
 // closeRebuilt closes every impression before end.

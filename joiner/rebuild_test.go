@@ -138,3 +138,39 @@ func TestCountLost(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestSettledByTheEnd: what the end of input settled stays settled when a state
+// from before it is brought up to what was committed after it.
+func TestSettledByTheEnd(t *testing.T) {
+	held := 0
+	for seed := uint64(1); seed <= 100; seed++ {
+		w := newWorld(t, seed)
+		w.start()
+		for !w.done() {
+			w.step()
+		}
+		w.commit()
+		w.must(w.task.Commit(w.committed))
+		held += int(w.committed.Labels)
+		for in := range w.streams {
+			w.clock.End(in)
+		}
+		w.must(drain(w.task.Finish))
+		w.commit()
+		want := w.task.Ledger(0)
+		w.crash(false)
+		w.maybeLive()
+		if w.rebuild != nil {
+			t.Fatalf("seed %d: there is nothing left to read and it still rebuilds", seed)
+		}
+		for range 2 {
+			if got := w.task.Ledger(0); got != want {
+				t.Fatalf("seed %d: account\n%+v\nwant\n%+v", seed, got, want)
+			}
+			w.must(drain(w.task.Finish))
+		}
+	}
+	if held == 0 {
+		t.Fatal("no label was held at the end of any input")
+	}
+}
