@@ -56,6 +56,15 @@ vet: ## go vet
 race: provision ## run every test under the race detector
 	$(GOTEST) -race ./...
 
+SEEDS ?= 1000
+.PHONY: sim
+sim: ## simulate whole workers with SEEDS (1000) seeds, or SEED=n alone, telling what happens
+ifdef SEED
+	go test ./experiments -run 'TestSimulation$$' -v -args -seed $(SEED) -trace
+else
+	go test ./experiments -run 'TestSimulation$$' -timeout 0 -args -seeds $(SEEDS)
+endif
+
 .PHONY: fuzz
 fuzz: ## fuzz each target for FUZZTIME (10s)
 	@.ci/fuzz $(FUZZTIME)

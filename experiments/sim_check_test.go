@@ -22,7 +22,7 @@ type simCheck struct {
 	end        func(tp experiments.TopicPartition) int64
 	allIn      bool // nothing more is published
 	faults     []string
-	tell       func(string, ...any)
+	calm       bool // nothing is ever rebuilt
 }
 
 // simReached is the greatest event time of a partition up to an offset.
@@ -90,18 +90,16 @@ func (c *simCheck) row(o *experiments.Output, in *simulation.Committed) {
 }
 
 // revision follows the revisions of an instance and returns a final row as
-// at_close would write it.
+// at_close would write it. A rebuild may leave a revision out.
 func (c *simCheck) revision(text string) (string, bool) {
 	var row instance
 	if err := json.Unmarshal([]byte(text), &row); err != nil {
 		c.fault("%v: %s", err, text)
 		return "", false
 	}
-	if want := c.revisions[row.ID]; c.exactlyOnce() && row.Revision != want {
+	if want := c.revisions[row.ID]; c.exactlyOnce() && (row.Revision < want || row.Revision > want && c.calm) {
 		c.fault("revision %d instead of %d: %s", row.Revision, want, text)
-		c.tell("revision %d instead of %d: %s", row.Revision, want, text)
 	}
-	c.tell("rev %v", row)
 	c.revisions[row.ID] = row.Revision + 1
 	if row.Final {
 		c.revisions[row.ID] = 0 // the key may come again, a window later

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -127,6 +129,12 @@ func (r *simRun) work(ctx context.Context, slot *simSlot, p *simulation.Process,
 	if opts.UntilEnd = untilEnd; untilEnd {
 		opts.InputDone = r.published
 	}
+	if r.schedule.Trace != nil {
+		opts.Trace = func(partition int32, t joiner.Trace) {
+			r.schedule.Tracef("%s: %s of input %d, %d[%d]@%d, %v", p.Name, simFates[t.Fate], t.Event.Source, t.Event.TimeMS, partition, t.Event.Offset, t.Reason)
+		}
+		opts.Log = slog.New(slog.NewTextHandler(simLog{r.schedule}, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	}
 	w, err := experiments.NewWorker(r.world.plan.Pipelines[0], tr, simDiskStates{db}, "group", opts)
 	if err != nil {
 		return err
@@ -139,6 +147,18 @@ func (r *simRun) work(ctx context.Context, slot *simSlot, p *simulation.Process,
 		return err
 	}
 	return tr.Close()
+}
+
+var simFates = [...]string{joiner.TakenIn: "takes in", joiner.Dropped: "drops", joiner.Matched: "matches", joiner.Emitted: "emits",
+	joiner.Unmatched: "leaves unmatched", joiner.LateLabel: "finds late"}
+
+// simLog tells what workers log to the trace.
+type simLog struct{ schedule *simulation.Schedule }
+
+func (l simLog) Write(line []byte) (int, error) {
+	_, text, _ := strings.Cut(strings.TrimSpace(string(line)), " ")
+	l.schedule.Tracef("%s", text)
+	return len(line), nil
 }
 
 // simDiskStates is experiments.States over a simulated disk.
