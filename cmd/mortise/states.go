@@ -82,7 +82,7 @@ func workerID(dir string) (string, error) {
 	_, _ = rand.Read(raw) // never fails
 	id := hex.EncodeToString(raw)
 	if err := os.WriteFile(path, []byte(id+"\n"), 0o666); err != nil {
-		return "", fmt.Errorf("writing %s: %w", path, err)
+		return "", fmt.Errorf("writing %s: %w; make room there, or choose another directory with --state", path, err)
 	}
 	return id, nil
 }

@@ -157,7 +157,7 @@ func TestDiskFull(t *testing.T) {
 				break
 			}
 			failures++
-			if !strings.Contains(err.Error(), "/state") || !strings.Contains(err.Error(), "no space") || errors.Is(err, joiner.ErrCorrupt) {
+			if !strings.Contains(err.Error(), "/state") || !strings.Contains(err.Error(), "no space") || !strings.Contains(err.Error(), "make room") || errors.Is(err, joiner.ErrCorrupt) {
 				t.Fatalf("change %d fails with %v", n, err)
 			}
 			left.Store(1 << 40)

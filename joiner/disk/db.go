@@ -35,10 +35,10 @@ func OpenDB(dir string, opts Options) (*DB, error) {
 	opts.EnsureDefaults()
 	db := &DB{dir: dir, opts: opts, fs: opts.FS, open: map[string]*Store{}}
 	if err := prepareDir(db.fs, dir); err != nil {
-		return nil, fmt.Errorf("opening state directory %s: %w", dir, err)
+		return nil, advise(fmt.Errorf("opening state directory %s: %w", dir, err))
 	}
 	if err := db.openPebble(); err != nil {
-		return nil, fmt.Errorf("opening the manifest of state directory %s: %w", dir, err)
+		return nil, advise(fmt.Errorf("opening the manifest of state directory %s: %w", dir, err))
 	}
 	if err := db.removeStrays(); err != nil {
 		return nil, errors.Join(fmt.Errorf("clearing state directory %s: %w", dir, err), db.Close())
@@ -53,9 +53,24 @@ type pebbleLogger struct{ db *DB }
 func (pebbleLogger) Infof(string, ...any)  {}
 func (pebbleLogger) Errorf(string, ...any) {}
 func (l pebbleLogger) Fatalf(format string, args ...any) {
-	err := fmt.Errorf(format, args...)
+	failed := fatalError{text: fmt.Sprintf(format, args...)}
+	for _, arg := range args {
+		if cause, ok := arg.(error); ok {
+			failed.cause = cause
+		}
+	}
+	var err error = failed
 	l.db.fatal.CompareAndSwap(nil, &err)
 }
+
+// fatalError is what Pebble gave up for.
+type fatalError struct {
+	text  string
+	cause error
+}
+
+func (e fatalError) Error() string { return e.text }
+func (e fatalError) Unwrap() error { return e.cause }
 
 // apply writes a batch, all of it or none. After an error nothing can be
 // written until the directory is opened again, and whether the batch was
@@ -160,7 +175,7 @@ func (db *DB) OpenStore(task string, opts joiner.StoreOptions) (*Store, error) {
 	}
 	s, err := openStore(db, task, opts)
 	if err != nil {
-		return nil, fmt.Errorf("opening state of task %q in %s: %w", task, db.dir, err)
+		return nil, advise(fmt.Errorf("opening state of task %q in %s: %w", task, db.dir, err))
 	}
 	db.open[task] = s
 	return s, nil

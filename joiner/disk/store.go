@@ -54,7 +54,7 @@ func (s *Store) usable() error {
 // memory and disk may differ.
 func (s *Store) fail(err error) error {
 	if s.failed == nil {
-		s.failed = fmt.Errorf("state of task %q in %s: %w", s.task, s.db.dir, err)
+		s.failed = advise(fmt.Errorf("state of task %q in %s: %w", s.task, s.db.dir, err))
 	}
 	return s.failed
 }
