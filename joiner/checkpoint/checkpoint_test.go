@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"strconv"
@@ -24,14 +25,17 @@ var ctx = context.Background()
 
 // worker is a process with one task, whose state lies in memory.
 type worker struct {
-	t     testing.TB
-	r     *rand.Rand
-	db    *disk.DB
-	store *disk.Store
-	ck    *checkpoint.Checkpoints
-	nowMS int64
-	log   *strings.Builder
-	world *world
+	t      testing.TB
+	r      *rand.Rand
+	db     *disk.DB
+	store  *disk.Store
+	ck     *checkpoint.Checkpoints
+	nowMS  int64
+	keepMS int64 // how long entries are held
+	log    *strings.Builder
+	world  *world
+	opts   checkpoint.Options
+	to     checkpoint.Bucket
 }
 
 // world is what all workers agree on: what the state with a given meta holds.
@@ -52,12 +56,20 @@ func (w *world) worker(t testing.TB, seed uint64, bucket checkpoint.Bucket, opts
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	wk := &worker{t: t, r: rand.New(rand.NewPCG(seed, 5)), db: db, log: &strings.Builder{}, world: w}
+	wk := &worker{t: t, r: rand.New(rand.NewPCG(seed, 5)), db: db, keepMS: 6000, log: &strings.Builder{}, world: w, to: bucket}
 	opts.Random = random{wk.r}
 	opts.Log = logTo(wk.log)
 	opts.NowMS = func() int64 { return 1_700_000_000_000 }
+	wk.opts = opts
 	wk.ck = checkpoint.New(bucket, opts)
 	return wk
+}
+
+// relog makes the worker know nothing of its checkpoints, as after a restart, and
+// log to h.
+func (w *worker) relog(h slog.Handler) {
+	w.opts.Random, w.opts.Log = random{w.r}, slog.New(h)
+	w.ck = checkpoint.New(w.to, w.opts)
 }
 
 // random is a deterministic io.Reader.
@@ -99,7 +111,7 @@ func (w *worker) step() {
 				w.t.Fatal(err)
 			}
 		}
-		if err := log.DropBefore(w.nowMS - 6000); err != nil {
+		if err := log.DropBefore(w.nowMS - w.keepMS); err != nil {
 			w.t.Fatal(err)
 		}
 	}

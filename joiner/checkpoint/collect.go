@@ -102,10 +102,16 @@ func (t *task) load(ctx context.Context) error {
 	return nil
 }
 
-// read reads a manifest. Errors that wrap ErrDamaged, ErrNewer or fs.ErrNotExist
-// are about this one alone.
+// errGone says that there is no such checkpoint, or no more.
+var errGone = errors.New("there is no such checkpoint")
+
+// read reads a manifest. Errors that wrap ErrDamaged, ErrNewer or errGone are
+// about this one alone.
 func (t *task) read(ctx context.Context, name string) (*Manifest, error) {
 	data, err := t.c.read(ctx, manifestKey(t.name, name))
+	if isMissing(err) {
+		return nil, fmt.Errorf("checkpoint %s of task %q: %w", name, t.name, errGone)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading checkpoint %s: %w", name, err)
 	}
@@ -120,7 +126,7 @@ func (t *task) read(ctx context.Context, name string) (*Manifest, error) {
 }
 
 func isUnreadable(err error) bool {
-	return errors.Is(err, ErrDamaged) || errors.Is(err, ErrNewer) || isMissing(err)
+	return errors.Is(err, ErrDamaged) || errors.Is(err, ErrNewer) || errors.Is(err, errGone)
 }
 
 // collect clears away what nobody needs any more. It looks, removes the names by
@@ -184,7 +190,7 @@ func (t *task) removeSurplus(ctx context.Context, l *listing) error {
 	for _, name := range l.names() {
 		// What it names is learnt before it is gone: a reader's pin may come too late to be seen.
 		_, err := t.objectsOf(ctx, name)
-		if isMissing(err) || errors.Is(err, ErrNewer) || errors.Is(err, ErrDamaged) && kept < t.c.opts.Keep {
+		if errors.Is(err, errGone) || errors.Is(err, ErrNewer) || errors.Is(err, ErrDamaged) && kept < t.c.opts.Keep {
 			continue
 		}
 		if err != nil && !errors.Is(err, ErrDamaged) {

@@ -44,10 +44,10 @@ func (c *Checkpoints) List(ctx context.Context, name string) ([]Listed, error) {
 	var all []Listed
 	for _, n := range l.names() {
 		m, err := t.read(ctx, n)
-		if err != nil && (!isUnreadable(err) || isMissing(err)) {
-			if isMissing(err) {
-				continue // cleared away meanwhile
-			}
+		if errors.Is(err, errGone) {
+			continue // cleared away meanwhile
+		}
+		if err != nil && !isUnreadable(err) {
 			return nil, err
 		}
 		all = append(all, Listed{n, m, err})
@@ -86,7 +86,7 @@ func (c *Checkpoints) Verify(ctx context.Context, name string) (*Verified, error
 			continue
 		}
 		unpin, err := t.pin(ctx, m.Name)
-		if isMissing(err) {
+		if errors.Is(err, errGone) {
 			v.Checkpoints--
 			continue
 		}

@@ -30,24 +30,51 @@ func (c *Checkpoints) Restore(ctx context.Context, name string, db *disk.DB, acc
 	t := c.task(name)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	l := &listing{manifests: map[string]time.Time{}}
-	if err := t.listInto(ctx, l, manifestFolder); err != nil {
-		return nil, fmt.Errorf("restoring task %q: %w", name, err)
-	}
-	for _, candidate := range l.names() {
-		got, err := t.restore(ctx, candidate, db, accept)
-		switch {
-		case err == nil && got != nil:
-			return got, nil
-		case err == nil:
-			c.opts.Log.Info("a checkpoint is of no use here: it is of another definition, or ahead of what was committed", "task", name, "checkpoint", candidate)
-		case isUnreadable(err) || errors.Is(err, joiner.ErrCorrupt):
-			c.opts.Log.Warn("a checkpoint is passed over", "task", name, "checkpoint", candidate, "err", err)
-		default:
+	seen := map[string]bool{}
+	for range restoreLooks {
+		got, again, err := t.restoreNewest(ctx, db, accept, seen)
+		if err != nil {
 			return nil, fmt.Errorf("restoring task %q: %w", name, err)
 		}
+		if got != nil || !again {
+			return got, nil
+		}
 	}
-	return nil, nil
+	return nil, fmt.Errorf("restoring task %q: checkpoints are cleared away faster than they are read: raise how many are kept", name)
+}
+
+// restoreLooks is how often the checkpoints are listed, where those that were
+// listed are gone when they are read: newer ones took their place.
+const restoreLooks = 10
+
+// restoreNewest tries the checkpoints that there are now, but for those seen
+// before. again says that some went meanwhile.
+func (t *task) restoreNewest(ctx context.Context, db *disk.DB, accept func(meta []byte) bool, seen map[string]bool) (got *Restored, again bool, err error) {
+	log := t.c.opts.Log
+	l := &listing{manifests: map[string]time.Time{}}
+	if err := t.listInto(ctx, l, manifestFolder); err != nil {
+		return nil, false, err
+	}
+	for _, name := range l.names() {
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		got, err := t.restore(ctx, name, db, accept)
+		switch {
+		case err == nil && got != nil:
+			return got, false, nil
+		case err == nil:
+			log.Info("a checkpoint is of no use here: it is of another definition, or ahead of what was committed", "task", t.name, "checkpoint", name)
+		case errors.Is(err, errGone):
+			again = true
+		case isUnreadable(err) || errors.Is(err, joiner.ErrCorrupt):
+			log.Warn("a checkpoint is passed over", "task", t.name, "checkpoint", name, "err", err)
+		default:
+			return nil, false, err
+		}
+	}
+	return nil, again, nil
 }
 
 // RestoreNamed is Restore of one given checkpoint. What keeps it from being
@@ -84,7 +111,7 @@ func (t *task) restore(ctx context.Context, name string, db *disk.DB, accept fun
 }
 
 // pin keeps what a checkpoint names until the function it returns is called. The
-// error wraps fs.ErrNotExist when it came too late.
+// error wraps errGone when it came too late.
 func (t *task) pin(ctx context.Context, name string) (unpin func(), err error) {
 	pin := readPin + t.c.random() + "." + name
 	unpin = func() {
@@ -104,6 +131,9 @@ func (t *task) pin(ctx context.Context, name string) (unpin func(), err error) {
 	r, err := t.c.bucket.Get(ctx, manifestKey(t.name, name), 0, 1)
 	if err != nil {
 		unpin()
+		if isMissing(err) {
+			err = errGone
+		}
 		return nil, fmt.Errorf("checkpoint %s: %w", name, err)
 	}
 	return unpin, r.Close()
