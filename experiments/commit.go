@@ -59,6 +59,9 @@ func (w *Worker) produce() error {
 func (w *Worker) commit(ctx context.Context, manifest bool) error {
 	now := w.opts.Now()
 	w.lastDone = now
+	for _, r := range w.runners {
+		w.dirty = w.dirty || manifest && r.hasMoved()
+	}
 	if w.dirty {
 		offsets := map[TopicPartition]CommittedOffset{}
 		for _, r := range w.runners {
@@ -66,6 +69,9 @@ func (w *Worker) commit(ctx context.Context, manifest bool) error {
 		}
 		if err := w.transport.Commit(ctx, offsets); err != nil {
 			return err
+		}
+		for _, r := range w.runners {
+			r.noteCommitted()
 		}
 		w.dirty = false
 		w.commits.Observe(w.opts.Now().Sub(now))
@@ -83,6 +89,23 @@ func (w *Worker) commit(ctx context.Context, manifest bool) error {
 		}
 	}
 	return nil
+}
+
+// hasMoved reports whether the task stands elsewhere than where it was committed
+// last, though maybe with nothing read or put out since: past markers in a topic,
+// or at a later time. It must not save its state as of there before that is
+// committed too, or the state would be of no use to whoever opens it.
+func (r *runner) hasMoved() bool {
+	return r.rebuild == nil && slices.Min(r.next) >= 0 &&
+		(r.finished != r.committed.finished || r.task.Cursor() != r.committed.cursor || !slices.Equal(r.next, r.committed.next))
+}
+
+// noteCommitted notes that the task is committed as it stands.
+func (r *runner) noteCommitted() {
+	if r.rebuild == nil {
+		c := &r.committed
+		c.finished, c.cursor, c.next = r.finished, r.task.Cursor(), append(c.next[:0], r.next...)
+	}
 }
 
 // offsets adds what the runner commits: the next offset of each input, and the

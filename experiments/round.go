@@ -48,7 +48,7 @@ func (w *Worker) round(ctx context.Context) error {
 	}
 	w.align(nowMS)
 	w.observe(nowMS)
-	w.ended = w.opts.UntilEnd && len(w.runners) > 0 && w.jobs.running == 0
+	w.ended = w.opts.UntilEnd && len(w.runners) > 0 && len(w.opening) == 0
 	for _, r := range w.runners {
 		w.ended = w.ended && r.finished
 	}

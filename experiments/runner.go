@@ -42,6 +42,12 @@ type runner struct {
 	origin   mortise.Record // the shuffled record in hand, as it was
 	kept     []byte         // its value as the task keeps it
 
+	committed struct { // where the task stood when it was committed last
+		finished bool
+		cursor   joiner.Cursor
+		next     []int64
+	}
+
 	checkpointMS int64     // when the newest copy was taken, ms UTC; 0 when this worker took none
 	saving       bool      // a checkpoint is being copied
 	savedAt      time.Time // when the last one was begun

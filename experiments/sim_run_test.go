@@ -28,6 +28,11 @@ type simPlan struct {
 	troubles int           // how many
 	every    time.Duration // on average
 	publish  time.Duration // how long publishing takes, unless live
+
+	checkpointEvery time.Duration // 0: there are none
+	keep            int           // of a task's checkpoints
+	bucketFaults    int           // one call in so many
+	bucketSlow      time.Duration
 }
 
 // simRun is one simulation on its way.
@@ -35,6 +40,7 @@ type simRun struct {
 	world     *simWorld
 	schedule  *simulation.Schedule
 	broker    *simulation.Broker
+	bucket    *simulation.Bucket
 	check     *simCheck
 	plan      simPlan
 	slots     []*simSlot
@@ -46,7 +52,7 @@ type simRun struct {
 
 // simCounts are how often what happened: a simulation in which nothing does proves nothing.
 type simCounts struct {
-	steps, commits, rebalances, kills, powerLosses, diskErrors, stops, drains, restarts, rebuilds int
+	steps, commits, rebalances, kills, powerLosses, diskErrors, stops, drains, restarts, saved, restored int
 }
 
 // simSlot is one worker's place: its name and disk, and the process that is there now.
@@ -64,6 +70,8 @@ type simSlot struct {
 
 // begin publishes, and starts the workers.
 func (r *simRun) begin() {
+	r.bucket = r.schedule.NewBucket()
+	r.bucket.FailEvery, r.bucket.Slow = r.plan.bucketFaults, r.plan.bucketSlow
 	r.schedulePublishing()
 	for i := range r.plan.workers {
 		slot := &simSlot{name: fmt.Sprintf("w%d", i), disk: r.newDisk()}
@@ -129,12 +137,15 @@ func (r *simRun) work(ctx context.Context, slot *simSlot, p *simulation.Process,
 	if opts.UntilEnd = untilEnd; untilEnd {
 		opts.InputDone = r.published
 	}
+	if r.plan.checkpointEvery > 0 {
+		opts.Checkpoints, opts.CheckpointEvery = r.checkpoints(p, db), r.plan.checkpointEvery
+	}
 	if r.schedule.Trace != nil {
 		opts.Trace = func(partition int32, t joiner.Trace) {
 			r.schedule.Tracef("%s: %s of input %d, %d[%d]@%d, %v", p.Name, simFates[t.Fate], t.Event.Source, t.Event.TimeMS, partition, t.Event.Offset, t.Reason)
 		}
-		opts.Log = slog.New(slog.NewTextHandler(simLog{r.schedule}, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	}
+	opts.Log = slog.New(simLog{r})
 	w, err := experiments.NewWorker(r.world.plan.Pipelines[0], tr, simDiskStates{db}, "group", opts)
 	if err != nil {
 		return err
@@ -152,13 +163,24 @@ func (r *simRun) work(ctx context.Context, slot *simSlot, p *simulation.Process,
 var simFates = [...]string{joiner.TakenIn: "takes in", joiner.Dropped: "drops", joiner.Matched: "matches", joiner.Emitted: "emits",
 	joiner.Unmatched: "leaves unmatched", joiner.LateLabel: "finds late"}
 
-// simLog tells what workers log to the trace.
-type simLog struct{ schedule *simulation.Schedule }
+// simLog tells what workers log to the trace, and sees that local state never
+// leads what the group has committed: it would be of no use.
+type simLog struct{ run *simRun }
 
-func (l simLog) Write(line []byte) (int, error) {
-	_, text, _ := strings.Cut(strings.TrimSpace(string(line)), " ")
-	l.schedule.Tracef("%s", text)
-	return len(line), nil
+func (simLog) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
+func (l simLog) WithAttrs([]slog.Attr) slog.Handler         { return l }
+func (l simLog) WithGroup(string) slog.Handler              { return l }
+func (l simLog) Handle(_ context.Context, rec slog.Record) error {
+	var b strings.Builder
+	rec.Attrs(func(a slog.Attr) bool {
+		fmt.Fprintf(&b, " %s=%v", a.Key, a.Value)
+		return true
+	})
+	if strings.Contains(b.String(), "it has seen what the group has not committed") {
+		l.run.check.fault("local state leads what is committed")
+	}
+	l.run.schedule.Tracef("%s%s", rec.Message, b.String())
+	return nil
 }
 
 // simDiskStates is experiments.States over a simulated disk.

@@ -38,7 +38,12 @@ func drawPlan(rng *rand.Rand, k simKind) simPlan {
 		options: experiments.WorkerOptions{PollRecords: 1 + rng.IntN(60), CloseRows: 1 + rng.IntN(60), PollWait: pick(20*time.Millisecond, 200*time.Millisecond),
 			CommitEvery: pick(time.Millisecond, 50*time.Millisecond, 500*time.Millisecond), ManifestEvery: pick(time.Millisecond, 300*time.Millisecond, 3*time.Second)},
 	}
+	if rng.IntN(2) == 0 {
+		p.checkpointEvery, p.keep = pick(time.Millisecond, time.Second, 10*time.Second), 1+rng.IntN(3)
+		p.bucketFaults, p.bucketSlow = []int{0, 0, 50, 6}[rng.IntN(4)], pick(0, 300*time.Millisecond, 20*time.Second)
+	}
 	if k.live {
+		p.checkpointEvery *= 120
 		p.every *= 60
 		p.options.PollWait *= 1500
 		p.options.CommitEvery *= 120

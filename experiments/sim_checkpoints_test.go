@@ -1,0 +1,98 @@
+package experiments_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/experiments/simulation"
+	"github.com/mortise-dev/mortise/joiner"
+	"github.com/mortise-dev/mortise/joiner/checkpoint"
+	"github.com/mortise-dev/mortise/joiner/disk"
+)
+
+// simCheckpoints is experiments.Checkpoints over a simulated bucket.
+type simCheckpoints struct {
+	process     *simulation.Process
+	checkpoints *checkpoint.Checkpoints
+	db          *disk.DB
+	busy        map[string]bool
+	asked       int
+	counts      *simCounts
+}
+
+func (r *simRun) checkpoints(p *simulation.Process, db *disk.DB) *simCheckpoints {
+	seed := r.schedule.Rand.Uint64()
+	return &simCheckpoints{process: p, db: db, busy: map[string]bool{}, counts: &r.counts, checkpoints: checkpoint.New(r.bucket.For(p), checkpoint.Options{
+		Keep: r.plan.keep, Parallel: 1, Writer: p.Name, ObjectBytes: 4 << 10, PartBytes: 2 << 10, Random: &simRandom{seed},
+		NowMS: func() int64 { return simNow().UnixMilli() }, PinFor: time.Hour})}
+}
+
+// simRandom is a source of bytes that follow from a seed.
+type simRandom struct{ at uint64 }
+
+func (r *simRandom) Read(p []byte) (int, error) {
+	for i := range p {
+		r.at = r.at*6364136223846793005 + 1442695040888963407
+		p[i] = byte(r.at >> 56)
+	}
+	return len(p), nil
+}
+
+// alone waits until nothing else is done with a task's checkpoints: by turns, for
+// the lock inside would be waited for behind the schedule's back.
+func (c *simCheckpoints) alone(ctx context.Context, task string) (done func(), err error) {
+	c.asked++
+	name := fmt.Sprintf("checkpoints of %s, %d", task, c.asked)
+	for first := true; first || c.busy[task]; first = false {
+		if err := c.process.Await(name, time.Hour, func() bool { return !c.busy[task] || ctx.Err() != nil }); err != nil {
+			return nil, err
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+	c.busy[task] = true
+	return func() { c.busy[task] = false }, nil
+}
+
+// Restore implements experiments.Checkpoints.
+func (c *simCheckpoints) Restore(ctx context.Context, task string, accept func(meta []byte) bool) (experiments.Restored, error) {
+	done, err := c.alone(ctx, task)
+	if err != nil {
+		return experiments.Restored{}, err
+	}
+	defer done()
+	got, err := c.checkpoints.Restore(ctx, task, c.db, accept)
+	if err != nil || got == nil {
+		return experiments.Restored{}, err
+	}
+	c.counts.restored++
+	return experiments.Restored{Meta: got.Meta, Bytes: got.Bytes, Files: got.Files}, nil
+}
+
+// Capture implements experiments.Checkpoints.
+func (c *simCheckpoints) Capture(task string, store joiner.Store) (func(context.Context) (experiments.Saved, error), error) {
+	capture, err := store.(*disk.Store).Capture()
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) (experiments.Saved, error) {
+		done, err := c.alone(ctx, task)
+		if err != nil {
+			return experiments.Saved{}, errors.Join(err, capture.Close())
+		}
+		defer done()
+		saved, err := c.checkpoints.Save(ctx, task, capture)
+		if err != nil {
+			return experiments.Saved{}, err
+		}
+		c.counts.saved++
+		return experiments.Saved{Bytes: saved.Bytes, TotalBytes: saved.TotalBytes, Files: saved.Files}, nil
+	}, nil
+}
+
+// Forget implements experiments.Checkpoints.
+func (c *simCheckpoints) Forget(task string) { c.checkpoints.Release(task) }
