@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -134,8 +135,8 @@ func isUnreadable(err error) bool {
 // looks again, and then removes the parts that it saw at first and that nobody
 // has come to need. now is the bucket's time.
 func (t *task) collect(ctx context.Context, l *listing, now time.Time) error {
-	for pin, modified := range l.pins {
-		if now.Sub(modified) > t.c.opts.PinFor {
+	for _, pin := range slices.Sorted(maps.Keys(l.pins)) { // in order, so that simulations repeat
+		if now.Sub(l.pins[pin]) > t.c.opts.PinFor {
 			if err := t.c.bucket.Delete(ctx, pinKey(t.name, pin)); err != nil {
 				return fmt.Errorf("removing expired pin %s: %w", pin, err)
 			}
@@ -225,7 +226,7 @@ func (t *task) needed(ctx context.Context, l *listing) (objects, uploads map[str
 			names[name] = true
 		}
 	}
-	for name := range names {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		refs, err := t.objectsOf(ctx, name)
 		if err != nil {
 			return nil, nil, fmt.Errorf("no object can be removed, for it is not known what checkpoint %s needs: %w", name, err)
