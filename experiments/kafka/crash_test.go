@@ -24,6 +24,7 @@ const (
 	childDir    = "MORTISE_KAFKA_CHILD_DIR"
 	childSeed   = "MORTISE_KAFKA_CHILD_SEED"
 	childBroker = "MORTISE_KAFKA_CHILD_BROKER" // of Apache Kafka: work on the pipeline there
+	childName   = "MORTISE_KAFKA_CHILD_NAME"   // of that worker
 )
 
 const crashRecords = 2000
@@ -33,12 +34,12 @@ func TestMain(m *testing.M) {
 	if dir == "" {
 		os.Exit(kafkatest.Run(m))
 	}
-	seed, err := strconv.ParseUint(os.Getenv(childSeed), 10, 64)
+	seed, err := childNumber(childSeed)
 	addr := os.Getenv(childBroker)
 	switch {
 	case err != nil:
 	case addr != "":
-		err = workUntilKilled(addr, dir, seed)
+		err = workUntilKilled(addr, dir, os.Getenv(childName), seed)
 	default:
 		err = copyUntilKilled(dir, seed)
 	}

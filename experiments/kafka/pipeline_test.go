@@ -4,15 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"math/rand/v2"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -244,90 +240,68 @@ func (c *countingCommits) Commit(ctx context.Context, offsets map[experiments.To
 	return c.Transport.Commit(ctx, offsets)
 }
 
-// workFeed is a worker's process: it works from what is committed to the end,
-// in small steps.
-func workFeed(c Connection, stateDir string, beforeCommit func(n int)) (err error) {
+// feedWorker is one worker on the feed.
+type feedWorker struct {
+	conn         Connection
+	dir          string // of its state
+	name         string // its instance and transactional id
+	dynamic      bool   // not a static member
+	pollRecords  int
+	beforeCommit func(n int)
+	until        time.Duration // gives up then
+	forever      bool          // ends with ctx only
+}
+
+// work goes from what is committed to the end, in small steps.
+func (f *feedWorker) work(ctx context.Context) (err error) {
 	p, err := feedPipeline()
 	if err != nil {
 		return err
 	}
-	db, err := disk.OpenDB(stateDir, disk.Options{})
+	db, err := disk.OpenDB(f.dir, disk.Options{})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*testTimeout)
+	setDefault(&f.until, 2*testTimeout)
+	ctx, cancel := context.WithTimeout(ctx, f.until)
 	defer cancel()
-	tr, err := Open(ctx, Options{Connection: c, Group: "feed", Inputs: p.Inputs(), Outputs: p.Outputs(), ExactlyOnce: true,
-		TransactionalID: "feed.worker", SessionTimeout: time.Second})
+	o := Options{Connection: f.conn, Group: "feed", Inputs: p.Inputs(), Outputs: p.Outputs(), ExactlyOnce: true,
+		TransactionalID: "feed." + f.name, SessionTimeout: feedSession, TransactionTimeout: 20 * time.Second}
+	if !f.dynamic {
+		o.InstanceID = f.name
+	}
+	tr, err := Open(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, tr.Close()) }()
-	w, err := experiments.NewWorker(p, &countingCommits{Transport: tr, before: beforeCommit}, diskStates{db}, "feed", experiments.WorkerOptions{
-		UntilEnd: true, PollRecords: 100, PollWait: 10 * time.Millisecond, CloseRows: 100, CommitEvery: 10 * time.Millisecond, ManifestEvery: 50 * time.Millisecond})
+	if f.beforeCommit == nil {
+		f.beforeCommit = func(int) {}
+	}
+	setDefault(&f.pollRecords, 100)
+	w, err := experiments.NewWorker(p, &countingCommits{Transport: tr, before: f.beforeCommit}, diskStates{db}, "feed", experiments.WorkerOptions{
+		UntilEnd: !f.forever, PollRecords: f.pollRecords, PollWait: 10 * time.Millisecond, CloseRows: f.pollRecords, CommitEvery: time.Millisecond, ManifestEvery: 50 * time.Millisecond})
 	if err != nil {
 		return err
 	}
 	if err := w.Run(ctx); err != nil {
 		return err
 	}
+	if f.forever {
+		return nil
+	}
 	return ctx.Err()
 }
 
+// feedSession is the session timeout of a feed's workers.
+const feedSession = 2 * time.Second
+
 func TestPipelineOnKafkaEqualsFiles(t *testing.T) {
 	r := newFeed(t)
-	if err := workFeed(r.conn, t.TempDir(), func(int) {}); err != nil {
+	f := &feedWorker{conn: r.conn, dir: t.TempDir(), name: "w"}
+	if err := f.work(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r.check(t)
-}
-
-// TestPipelineOnKafkaOverKills kills the worker's process around one of its
-// commits, again and again; once its state directory is lost too.
-func TestPipelineOnKafkaOverKills(t *testing.T) {
-	r := newFeed(t)
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 0))
-	dir := t.TempDir()
-	kills := 0
-	for kills < 4 {
-		if kills == 2 {
-			dir = t.TempDir()
-		}
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), childDir+"="+dir, childBroker+"="+r.server.Plain, fmt.Sprintf("%s=%d", childSeed, rng.Uint64()))
-		output, err := cmd.CombinedOutput()
-		if err == nil {
-			break // it came to the end
-		}
-		if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() {
-			t.Fatalf("after %d kills: %v\n%s", kills, err, output)
-		}
-		kills++
-	}
-	if kills < 2 {
-		t.Fatalf("the process was killed %d times, want 2 at the least", kills)
-	}
-	if err := workFeed(r.conn, dir, func(int) {}); err != nil {
-		t.Fatal(err)
-	}
-	r.check(t)
-}
-
-// workUntilKilled is the process, which sends itself SIGKILL.
-func workUntilKilled(addr, dir string, seed uint64) error {
-	rng := rand.New(rand.NewPCG(seed, 1))
-	at, delay := 1+rng.IntN(5), time.Duration(rng.IntN(10_000))*time.Microsecond
-	c := Connection{Kafka: spec.Kafka{SeedBrokers: []string{addr}}}
-	return workFeed(c, dir, func(n int) {
-		if n == at {
-			time.AfterFunc(delay, func() {
-				if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
-					panic(err)
-				}
-			})
-		}
-	})
 }

@@ -11,8 +11,9 @@ import (
 	"strings"
 )
 
-// properties configure a broker of small topics, one replica, and groups that
-// do not wait for more members before they begin. ADDR, DIR and the like are
+// properties configure a broker of small topics, one replica, groups that do not
+// wait for more members before they begin, and a controller that soon lets a
+// killed broker come back. ADDR, DIR and the like are
 // filled in.
 const properties = `
 process.roles=broker,controller
@@ -44,6 +45,9 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=100
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+transaction.abort.timed.out.transaction.cleanup.interval.ms=500
 `
 
 // configure writes server.properties.
