@@ -49,7 +49,7 @@ func (r *feedRun) child(name, dir string, seed uint64) *exec.Cmd {
 func workUntilKilled(addr, dir, name string, seed uint64) error {
 	f := &feedWorker{conn: Connection{Kafka: spec.Kafka{SeedBrokers: []string{addr}}}, dir: dir, name: name, pollRecords: 10}
 	if seed == 0 {
-		f.dynamic, f.forever, f.until = true, true, time.Hour
+		f.dynamic, f.forever, f.until, f.pace, f.pollRecords = true, true, time.Hour, 40*time.Millisecond, 20
 		return f.work(context.Background())
 	}
 	rng := rand.New(rand.NewPCG(seed, 1))

@@ -74,6 +74,8 @@ func feedPipeline() (*experiments.Pipeline, error) {
 	return plan.Pipelines[0], nil
 }
 
+const feedTasks = 3
+
 // feedRun is recorded traffic on Kafka, and what a run over the files makes of it.
 type feedRun struct {
 	pipeline *experiments.Pipeline
@@ -127,7 +129,7 @@ func (r *feedRun) publish(t *testing.T, inputs map[string][]string) {
 	t.Helper()
 	var specs []TopicSpec
 	for _, name := range slices.Concat(r.pipeline.Inputs(), r.pipeline.Outputs()) {
-		specs = append(specs, TopicSpec{Name: name, Partitions: 3, Configs: map[string]string{"retention.ms": RetentionForever}})
+		specs = append(specs, TopicSpec{Name: name, Partitions: feedTasks, Configs: map[string]string{"retention.ms": RetentionForever}})
 	}
 	if _, err := admin(t, r.conn).EnsureTopics(testContext(t), specs); err != nil {
 		t.Fatal(err)
@@ -250,6 +252,7 @@ type feedWorker struct {
 	beforeCommit func(n int)
 	until        time.Duration // gives up then
 	forever      bool          // ends with ctx only
+	pace         time.Duration // least time of a round, so that there is load for long
 }
 
 // work goes from what is committed to the end, in small steps.
@@ -267,7 +270,7 @@ func (f *feedWorker) work(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, f.until)
 	defer cancel()
 	o := Options{Connection: f.conn, Group: "feed", Inputs: p.Inputs(), Outputs: p.Outputs(), ExactlyOnce: true,
-		TransactionalID: "feed." + f.name, SessionTimeout: feedSession, TransactionTimeout: 20 * time.Second}
+		TransactionalID: "feed." + f.name, SessionTimeout: feedSession, TransactionTimeout: feedTransaction}
 	if !f.dynamic {
 		o.InstanceID = f.name
 	}
@@ -280,7 +283,11 @@ func (f *feedWorker) work(ctx context.Context) (err error) {
 		f.beforeCommit = func(int) {}
 	}
 	setDefault(&f.pollRecords, 100)
-	w, err := experiments.NewWorker(p, &countingCommits{Transport: tr, before: f.beforeCommit}, diskStates{db}, "feed", experiments.WorkerOptions{
+	paced := &countingCommits{Transport: tr, before: func(n int) {
+		pause(ctx, f.pace)
+		f.beforeCommit(n)
+	}}
+	w, err := experiments.NewWorker(p, paced, diskStates{db}, "feed", experiments.WorkerOptions{
 		UntilEnd: !f.forever, PollRecords: f.pollRecords, PollWait: 10 * time.Millisecond, CloseRows: f.pollRecords, CommitEvery: time.Millisecond, ManifestEvery: 50 * time.Millisecond})
 	if err != nil {
 		return err
@@ -294,8 +301,11 @@ func (f *feedWorker) work(ctx context.Context) (err error) {
 	return ctx.Err()
 }
 
-// feedSession is the session timeout of a feed's workers.
-const feedSession = 2 * time.Second
+// The timeouts of a feed's workers.
+const (
+	feedSession     = 2 * time.Second
+	feedTransaction = 5 * time.Second
+)
 
 func TestPipelineOnKafkaEqualsFiles(t *testing.T) {
 	r := newFeed(t)

@@ -261,6 +261,9 @@ func (t *Transport) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	err := t.producer.abort(ctx)
+	if isFenced(err) {
+		err = nil // somebody else has aborted it
+	}
 	if t.opts.ExactlyOnce && err == nil {
 		_, _ = t.admin.awaitMarkers(ctx, t.opts.transactionalID()) // that they are committed is certain
 	}

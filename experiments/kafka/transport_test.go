@@ -148,13 +148,7 @@ func TestStaleMemberCannotCommit(t *testing.T) {
 			o.ExactlyOnce = exactly
 			tr := open(t, o)
 			begin(t, tr, 4)
-			member, _ := tr.group.client.GroupMetadata()
-			leave := kmsg.NewPtrLeaveGroupRequest()
-			leave.Group, leave.MemberID = o.Group, member
-			leave.Members = []kmsg.LeaveGroupRequestMember{{MemberID: member}}
-			if _, err := leave.RequestWith(t.Context(), tr.admin.client); err != nil {
-				t.Fatal(err)
-			}
+			throwOut(t, tr)
 			if err := tr.Produce(out("stale")); err != nil {
 				t.Fatal(err)
 			}
