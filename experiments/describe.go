@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -174,6 +175,10 @@ func difference(a, b *spec.Experiment) string {
 		return fmt.Sprintf("key %v, not %v", b.Join.Key, a.Join.Key)
 	case a.Join.Delay != b.Join.Delay:
 		return fmt.Sprintf("delay %s, not %s", mortise.FormatDuration(b.Join.Delay), mortise.FormatDuration(a.Join.Delay))
+	case fmt.Sprint(shuffledTopics(a)) != fmt.Sprint(shuffledTopics(b)):
+		return fmt.Sprintf("shuffles %v, not %v", shuffledTopics(b), shuffledTopics(a))
+	case a.Join.Partitioner != b.Join.Partitioner || a.Join.Partitions != b.Join.Partitions:
+		return "another partitioner, or number of partitions"
 	case a.Join.Dedup != b.Join.Dedup || a.Join.Late != b.Join.Late:
 		return "another dedup or late policy"
 	case (a.Instance.Emit == "at_close") != (b.Instance.Emit == "at_close"):
@@ -184,6 +189,16 @@ func difference(a, b *spec.Experiment) string {
 		return fmt.Sprintf("%d labels, not %d", len(b.Join.Labels), len(a.Join.Labels))
 	}
 	return "another label window, way of reading a source, or type of a field"
+}
+
+func shuffledTopics(e *spec.Experiment) (topics []string) {
+	for i := range e.Sources {
+		if s := &e.Sources[i]; s.Repartition {
+			topics = append(topics, s.Topic)
+		}
+	}
+	slices.Sort(topics)
+	return topics
 }
 
 func millis(ms int64) string { return mortise.FormatDuration(time.Duration(ms) * time.Millisecond) }

@@ -70,23 +70,18 @@ func typesOf(s *spec.Source, names []string) (types []string) {
 }
 
 // topicName is a consumer group's name as part of a topic's, which takes fewer
-// characters. The + between experiments becomes _, which is in no experiment's
-// name; a group whose name needs more is told apart by a hash.
+// characters. The + between experiments becomes two dots; a group of which the
+// name does not tell any more is told apart by a hash.
 func topicName(group string) string {
 	const most = 120 // leaves room for a source's name within the 249 that a topic may have
-	plain := true
 	name := strings.Map(func(r rune) rune {
 		switch {
-		case r == '+':
-			return '_'
 		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-':
 			return r
-		case r != '_':
-			plain = false
 		}
 		return '_'
-	}, group)
-	if plain && len(name) <= most && !(strings.Contains(group, "_") && strings.Contains(group, "+")) {
+	}, strings.ReplaceAll(group, "+", ".."))
+	if strings.ReplaceAll(name, "..", "+") == group && len(name) <= most {
 		return name
 	}
 	return fmt.Sprintf("%.*s-%016x", most, name, xxh3.HashString(group))

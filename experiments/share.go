@@ -20,6 +20,9 @@ func (p *Pipeline) admits(e *spec.Experiment) bool {
 	if p.share != shareKey(e) || len(p.Experiments) == joiner.MaxExperiments {
 		return false
 	}
+	if a, b := &p.Experiments[0].Join, &e.Join; a.Partitioner != b.Partitioner || a.Partitions != b.Partitions {
+		return false // no part of what state depends on: it may be changed
+	}
 	for _, other := range p.Experiments {
 		for i := range e.Sources {
 			for j := range other.Sources {
@@ -63,13 +66,8 @@ func shareKey(e *spec.Experiment) string {
 		Dedup, Early          bool
 		Delay, Late, Delivery string
 		Windows               []window
-		Partitioner           string `json:",omitempty"` // where it is not the default
-		Partitions            int    `json:",omitempty"`
 	}{Main: read(source(e, e.Join.Main)), Key: e.Join.Key, PartitionBy: e.Join.PartitionBy, Dedup: e.Join.Dedup, Early: early,
-		Delay: e.Join.Delay.String(), Late: e.Join.Late, Delivery: e.Output.Delivery, Partitions: e.Join.Partitions}
-	if e.Join.Partitioner != "murmur2" {
-		key.Partitioner = e.Join.Partitioner
-	}
+		Delay: e.Join.Delay.String(), Late: e.Join.Late, Delivery: e.Output.Delivery}
 	for _, i := range windowOrder(e) {
 		l := &e.Join.Labels[i]
 		w := window{read(source(e, l.Source)), fmt.Sprint(l.On), l.Before.String(), l.Within.String(), "", ""}

@@ -165,6 +165,11 @@ func (p *process) ended() bool {
 // of the processes that it depends on ends first.
 func await(t *testing.T, what string, cond func() bool, on ...*process) {
 	t.Helper()
+	awaitWithin(t, patience, what, cond, on...)
+}
+
+func awaitWithin(t *testing.T, patience time.Duration, what string, cond func() bool, on ...*process) {
+	t.Helper()
 	for deadline := time.Now().Add(patience); ; {
 		if cond() {
 			return

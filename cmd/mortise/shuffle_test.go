@@ -135,21 +135,21 @@ func TestShuffleIsShared(t *testing.T) {
 	slices.Sort(seen)
 	if got, want := strings.Join(seen, "\n"), strings.Join([]string{
 		"mortise.apart.repartition.clicks → mortise.apart.repartition.clicks 5 0 true", "mortise.apart.repartition.impressions → mortise.apart.repartition.impressions 3 0 true",
-		"mortise.one+two.repartition.clicks → mortise.one_two.repartition.clicks 5 0 true", "mortise.one+two.repartition.impressions → mortise.one_two.repartition.impressions 3 0 true"}, "\n"); got != want {
+		"mortise.one+two.repartition.clicks → mortise.one..two.repartition.clicks 5 0 true", "mortise.one+two.repartition.impressions → mortise.one..two.repartition.impressions 3 0 true"}, "\n"); got != want {
 		t.Errorf("status shows\n%s\nwant\n%s", got, want)
 	}
 	if all := succeed(t, append([]string{"status"}, broker...)...); strings.Contains(all, "shuffled") || !strings.Contains(all, "mortise.apart: group") {
 		t.Errorf("status without files:\n%s", all)
 	}
-	if text := succeed(t, append(append([]string{"status"}, broker...), files...)...); !strings.Contains(text, "clicks is shuffled into mortise.one_two.repartition.clicks: group mortise.one+two.repartition.clicks") {
+	if text := succeed(t, append(append([]string{"status"}, broker...), files...)...); !strings.Contains(text, "clicks is shuffled into mortise.one..two.repartition.clicks: group mortise.one+two.repartition.clicks") {
 		t.Errorf("status:\n%s", text)
 	}
 	if text := succeed(t, append([]string{"explain"}, files...)...); !strings.Contains(text, "f.clicks is shuffled by id, through an internal topic GROUP.repartition.SOURCE") {
 		t.Errorf("explain:\n%s", text)
 	}
 
-	plain := tailed(t, "mortise.one_two.repartition.clicks", broker...)
-	meta := tailed(t, "mortise.one_two.repartition.clicks", append(broker, "--meta")...)
+	plain := tailed(t, "mortise.one..two.repartition.clicks", broker...)
+	meta := tailed(t, "mortise.one..two.repartition.clicks", append(broker, "--meta")...)
 	origins, markers := 0, 0
 	for _, line := range meta {
 		headers := decode[struct{ Headers map[string]string }](t, line).Headers
@@ -163,4 +163,47 @@ func TestShuffleIsShared(t *testing.T) {
 		t.Errorf("tail shows %d records; with --meta %d and %d markers of %d", len(plain), origins, markers, len(meta))
 	}
 	same(t, "the records of the internal topic", plain, tailed(t, "f.clicks", broker...))
+}
+
+// TestShuffleOverWorkers: workers share shuffling and joining; one is killed, and
+// another takes its place. The rows are those of topics that are keyed as they
+// should be.
+func TestShuffleOverWorkers(t *testing.T) {
+	t.Parallel()
+	mortise := released(t)
+	dir := t.TempDir()
+	const n = 6000
+	file, inputs := write(t, filepath.Join(dir, "feed.yaml"), once), record(t, dir, n)
+	right := filepath.Join(dir, "right")
+	runToEnd(t, append(inputs, file, "--embedded", right)...)
+	want := tailed(t, "f.instances", "--embedded", right)
+
+	broker := publishedWrong(t, dir, inputs)
+	worker := func(state string) *process {
+		args := append([]string{"run", "-v", file, "--listen", "127.0.0.1:0", "--set", "join.repartition=true", "--commit-every", "50ms", "--state", filepath.Join(dir, state)}, broker...)
+		return begin(t, exec.Command(mortise, args...))
+	}
+	first := worker("a")
+	count := func() int {
+		r := execute(t, append([]string{"tail", "f.instances", "--until-end"}, broker...)...)
+		return len(lines(r.out))
+	}
+	await(t, "the first rows", func() bool { return count() > 0 }, first)
+	second := worker("b")
+	await(t, "the second worker's share", func() bool {
+		told := second.errOut.String()
+		return strings.Contains(told, `"task is at work"`) && strings.Contains(told, `"origin is shuffled" group=mortise.feed.repartition.impressions`) &&
+			strings.Contains(told, `"origin is shuffled" group=mortise.feed.repartition.clicks`)
+	}, first, second)
+	second.signal(os.Kill)
+	<-second.done
+	third := worker("c")
+	awaitWithin(t, 3*patience, "all rows, the dead worker's session being over in each group", func() bool { return count() >= n }, first, third)
+	third.signal(os.Interrupt) // before the first, whose broker it uses
+	c := third.wait()
+	first.signal(os.Interrupt)
+	if a := first.wait(); a != exitDone || c != exitDone {
+		t.Errorf("exit codes %d and %d\n%s%s", a, c, first.errOut.String(), third.errOut.String())
+	}
+	same(t, "over workers", tailed(t, "f.instances", broker...), want)
 }

@@ -19,6 +19,7 @@ func (s *Shuffler) reassign(ctx context.Context) error {
 		if err := s.commit(ctx); err != nil {
 			return err
 		}
+		s.opts.Log.Debug("origins are given up", "group", s.opts.Way.Group, "partitions", len(changes.Revoked))
 		s.lanes = slices.DeleteFunc(s.lanes, func(l *lane) bool { return slices.Contains(changes.Revoked, l.at) })
 		if err := s.transport.Release(changes.Revoked); err != nil {
 			return err
@@ -44,6 +45,7 @@ func (s *Shuffler) gain(gained map[experiments.TopicPartition]experiments.Commit
 		}
 		s.lanes = append(s.lanes, newLane(tp, start[tp], maxMS, s.nowMS()))
 		s.opts.Origins = max(s.opts.Origins, int(tp.Partition)+1) // the topic has grown
+		s.opts.Log.Debug("origin is shuffled", "group", s.opts.Way.Group, "partition", tp.Partition, "from", start[tp])
 	}
 	slices.SortFunc(s.lanes, func(a, b *lane) int { return int(a.at.Partition) - int(b.at.Partition) })
 	s.dirty = true

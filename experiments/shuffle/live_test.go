@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,9 +53,9 @@ type stream struct {
 	i       int64 // event times so far
 }
 
-func newStream(t *testing.T, seed uint64) *stream {
+func newStream(t *testing.T, seed uint64, text string) *stream {
 	t.Helper()
-	plan, err := experiments.NewPlan([]*spec.Experiment{parse(t, quick)})
+	plan, err := experiments.NewPlan([]*spec.Experiment{parse(t, text)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +173,7 @@ func (s *stream) rows(n int) func() bool {
 func TestStreamOfOriginsCloses(t *testing.T) {
 	for seed := range uint64(5) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-			s := newStream(t, seed)
+			s := newStream(t, seed, quick)
 			s.startShufflers()
 			ctx, kill := context.WithCancel(s.ctx)
 			s.startWorker(ctx)
@@ -207,7 +208,7 @@ func TestStreamOfOriginsCloses(t *testing.T) {
 // TestShufflerGoesOnFromItsCommit: one that comes back knows how far its origins
 // had come, though it reads nothing of them.
 func TestShufflerGoesOnFromItsCommit(t *testing.T) {
-	s := newStream(t, 1)
+	s := newStream(t, 1, quick)
 	s.startShufflers()
 	s.publish(20, 1)
 	s.until("shuffling", func() bool {
@@ -232,5 +233,27 @@ func TestShufflerGoesOnFromItsCommit(t *testing.T) {
 	}
 	if st.Records != 0 || st.Topic != "group.repartition.imps" || st.Group != "group.repartition.imps" || st.Origin != "imps" {
 		t.Errorf("%+v", st)
+	}
+}
+
+// TestStartAtTheLatest: a shuffler begins at the end of its topic, and a worker
+// takes all that was shuffled, whenever it begins.
+func TestStartAtTheLatest(t *testing.T) {
+	s := newStream(t, 1, quick+"kafka: {start_offset: latest}\n")
+	s.publish(100, 2)
+	s.startShufflers()
+	s.until("beginning", func() bool {
+		return s.w.done("group.repartition.imps", "imps") && s.w.done("group.repartition.clicks", "clicks")
+	})
+	s.publish(50, 2)
+	s.until("shuffling", func() bool {
+		return s.w.done("group.repartition.imps", "imps") && s.w.done("group.repartition.clicks", "clicks")
+	})
+	s.startWorker(s.ctx)
+	s.until("closing", s.rows(50))
+	s.stop()
+	s.until("stopping", func() bool { return len(s.members) == 0 })
+	if rows := s.w.values("out"); len(rows) != 50 || !strings.Contains(rows[0], `"k101"`) {
+		t.Errorf("%d rows, want the 50 that were published later; first %s", len(rows), rows[0])
 	}
 }

@@ -321,6 +321,14 @@ func (c *crew) check() {
 	}
 }
 
+func decode[T any](t *testing.T, text string) (v T) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return v
+}
+
 func firstDifference(got, want []string) string {
 	for i := range max(len(got), len(want)) {
 		switch {

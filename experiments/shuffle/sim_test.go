@@ -143,6 +143,9 @@ func (t *transport) Assigned() (experiments.Assignment, error) {
 
 func (t *transport) Start(offsets map[experiments.TopicPartition]int64) error {
 	for tp, off := range offsets {
+		if off == experiments.OffsetLatest {
+			off = int64(len(t.logs[tp.Topic][tp.Partition]))
+		}
 		t.next[tp], t.fresh[tp] = max(off, 0), true
 	}
 	return nil
