@@ -52,8 +52,9 @@ func RestoreOrigin(rec *mortise.Record, topic string) error {
 	}
 	text := rec.Headers[0].Value
 	var n [3]int64
-	rest, ok := text, true
+	rest := text
 	for i := range n {
+		var ok bool
 		if n[i], rest, ok = cutInt(rest); !ok {
 			return fmt.Errorf("header %s is %q, not partition/offset/timestamp", OriginHeader, text)
 		}

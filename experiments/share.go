@@ -108,11 +108,16 @@ func source(e *spec.Experiment, name string) *spec.Source {
 }
 
 // inputID tells the inputs of a pipeline apart: by topic, and where an
-// experiment reads one topic as several sources, by their filters too.
+// experiment reads one topic as several sources, by their filters and by what
+// they are shuffled by too.
 func inputID(e *spec.Experiment, s *spec.Source) string {
 	for i := range e.Sources {
 		if other := &e.Sources[i]; other.Topic == s.Topic && other.Name != s.Name {
-			return s.Topic + " where " + whereText(s)
+			id := s.Topic + " where " + whereText(s)
+			if s.Repartition {
+				id += " by " + strings.Join(PartitionFields(e, s), ", ")
+			}
+			return id
 		}
 	}
 	return s.Topic

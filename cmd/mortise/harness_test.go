@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/mortise-dev/mortise/experiments/kafka/kafkatest"
 )
 
 // The tests run the command as its users do: as a process of its own. The test
@@ -33,7 +35,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	release.path = filepath.Join(dir, "mortise")
-	code := m.Run()
+	code := kafkatest.Run(m)
 	if err := os.RemoveAll(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}

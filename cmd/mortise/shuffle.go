@@ -133,10 +133,10 @@ func (s *shuffling) tellShuffled(ctx context.Context) error {
 		return nil
 	}
 	err := s.awaitShuffled(ctx)
-	switch {
-	case ctx.Err() != nil:
-		return nil
-	case err != nil:
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // the run is stopped, which is no failure of this
+	}
+	if err != nil {
 		return fmt.Errorf("waiting until all is shuffled: %w", err)
 	}
 	close(s.shuffled)

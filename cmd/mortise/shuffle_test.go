@@ -8,21 +8,29 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/mortise-dev/mortise/experiments/kafka/kafkatest"
 )
 
 // publishedWrong publishes the recorded inputs keyed by their times, impressions
 // into 3 partitions and clicks into 5, and returns the flag that names the broker.
 func publishedWrong(t *testing.T, dir string, inputs []string) []string {
 	t.Helper()
-	file := write(t, filepath.Join(dir, "wrong.yaml"), strings.Replace(feed, "key: id", "key: ts", 1))
 	broker := []string{"--embedded", filepath.Join(dir, "data")}
+	publishWrong(t, dir, inputs, broker)
+	return broker
+}
+
+func publishWrong(t *testing.T, dir string, inputs, broker []string) {
+	t.Helper()
+	file := write(t, filepath.Join(dir, "wrong.yaml"), strings.Replace(feed, "key: id", "key: ts", 1))
 	for _, args := range [][]string{
 		{"--partitions", "3", "--set", "sources.clicks.topic=f.unused", "--input", inputs[1]},
 		{"--partitions", "5", "--set", "sources.impressions.topic=f.unused.too", "--input", inputs[3]},
 	} {
 		succeed(t, append(append([]string{"replay", file, "--listen", "127.0.0.1:0"}, broker...), args...)...)
 	}
-	return broker
 }
 
 // TestTopicsKeyedOtherwise: topics that are keyed by something else, and of
@@ -206,4 +214,34 @@ func TestShuffleOverWorkers(t *testing.T) {
 		t.Errorf("exit codes %d and %d\n%s%s", a, c, first.errOut.String(), third.errOut.String())
 	}
 	same(t, "over workers", tailed(t, "f.instances", broker...), want)
+}
+
+// TestShuffleOnKafka shuffles on Apache Kafka, killed while it does.
+func TestShuffleOnKafka(t *testing.T) {
+	t.Parallel()
+	rng, mortise, server := random(t), released(t), kafkatest.Start(t)
+	dir := t.TempDir()
+	const n = 5000
+	file, inputs := write(t, filepath.Join(dir, "feed.yaml"), once), record(t, dir, n)
+	right := filepath.Join(dir, "right")
+	runToEnd(t, append(inputs, file, "--embedded", right)...)
+	broker := []string{"--brokers", server.Plain}
+	publishWrong(t, dir, inputs, broker)
+	args := append([]string{"run", "--until-end", "--json", file, "--set", "join.repartition=true", "--commit-every", "20ms", "--close-rows", "300", "--state", filepath.Join(dir, "state")}, broker...)
+	kills := 0
+	for range 3 {
+		p := begin(t, exec.Command(mortise, args...))
+		select {
+		case <-p.done:
+		case <-time.After(time.Duration(300+rng.IntN(700)) * time.Millisecond):
+			kills++
+			_ = p.cmd.Process.Kill() // it may have come to its end
+			<-p.done
+		}
+	}
+	r := atEnd(t, tool(t, mortise, args...))
+	if r.Instances != n || r.Labels.Attached != n/10 {
+		t.Errorf("after %d kills: %+v", kills, *r)
+	}
+	same(t, fmt.Sprintf("after %d kills", kills), tailed(t, "f.instances", broker...), tailed(t, "f.instances", "--embedded", right))
 }

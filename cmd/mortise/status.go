@@ -133,9 +133,6 @@ func (f *statusFlags) collect(ctx context.Context, admin *kafka.Admin, plan *exp
 		}
 	}
 	for _, name := range names {
-		if _, shuffles := experiments.IsShuffleGroup(name); shuffles {
-			continue // shown with its pipeline, when the file is given
-		}
 		group, err := admin.Group(ctx, name)
 		if err != nil {
 			return nil, err

@@ -45,7 +45,7 @@ output:
 // begun by the test and stopped by it.
 type stream struct {
 	*crew
-	ctx     context.Context
+	ctx     context.Context //nolint:containedctx // the test's own, ended by stop
 	stop    context.CancelFunc
 	through *experiments.Pipeline
 	ways    []*experiments.Shuffle

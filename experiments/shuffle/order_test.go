@@ -142,3 +142,36 @@ func TestForeignRecords(t *testing.T) {
 		}
 	}
 }
+
+// TestOneTopicByTwoFields: one topic read as it is, keyed by one field, and
+// shuffled by another.
+func TestOneTopicByTwoFields(t *testing.T) {
+	text := `
+experiment: feed
+sources:
+  users: {topic: users, event_time: {field: ts}, fields: {id: string, ts: int}}
+  follows: {topic: follows, event_time: {field: ts}, fields: {who: string, whom: string, ts: int}}
+  followed: {topic: follows, event_time: {field: ts}, fields: {who: string, whom: string, ts: int}, repartition: true}
+join:
+  main: users
+  key: id
+  labels:
+    follow: {source: follows, within: 1m, on: {id: who}}
+    followed: {source: followed, within: 1m, on: {id: whom}}
+output:
+  topic: {name: out}
+`
+	rng := rand.New(rand.NewPCG(1, 17))
+	w := worldOf(t, text, 4, map[string]int{"users": 4, "follows": 4})
+	for i := range 200 {
+		who, whom := fmt.Sprint("u", i), fmt.Sprint("u", (i+7)%200)
+		p := experiments.PartitionOf([]byte(who), 4)
+		w.append("users", p, mortise.Record{Key: []byte(who), Value: fmt.Appendf(nil, `{"id":"%s","ts":1700000000000}`, who)})
+		w.append("follows", p, mortise.Record{Key: []byte(who), Value: fmt.Appendf(nil, `{"who":"%s","whom":"%s","ts":1700000000001}`, who, whom)})
+	}
+	c := &crew{t: t, w: w, rng: rng, kills: 3}
+	c.run(2)
+	if rows := strings.Join(w.values("out"), ""); strings.Count(rows, `"label_follow_count":1,`) != 200 || strings.Count(rows, `"label_followed_count":1,`) != 200 {
+		t.Errorf("%.600s", rows)
+	}
+}

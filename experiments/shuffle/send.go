@@ -2,6 +2,7 @@ package shuffle
 
 import (
 	"context"
+	"time"
 
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/experiments"
@@ -28,6 +29,13 @@ func (s *Shuffler) send(l *lane, rec *mortise.Record, nowMS int64) error {
 	o.Topic, o.Key, o.Value, o.TimestampMS = s.opts.Way.Topic, key, rec.Value, nowMS
 	o.Headers = append(append(o.Headers[:0], experiments.Header{Key: experiments.OriginHeader, Value: s.origin}), rec.Headers...)
 	return s.transport.Produce(o)
+}
+
+// commitLast commits what is done although ctx is over.
+func (s *Shuffler) commitLast(ctx context.Context) error {
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	return s.commit(last)
 }
 
 // commit commits what was sent, how far the origins have come, and the offsets.

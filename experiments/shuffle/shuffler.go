@@ -94,9 +94,7 @@ func (s *Shuffler) session(ctx context.Context) error {
 			return err
 		}
 		if ctx.Err() != nil {
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-			defer cancel()
-			return s.commit(last)
+			return s.commitLast(ctx)
 		}
 		if s.opts.Now().Sub(s.lastDone) >= s.opts.CommitEvery {
 			if err := s.commit(ctx); err != nil {

@@ -14,11 +14,47 @@ func (l *loader) repartition(n *node, main *sourceNode) {
 			kept = s.Name
 		}
 	}
+	l.onePlacement(n)
 	if kept != "" && j.Partitions != 0 {
 		l.fail(n.get("partitions").at, Conflict, "the source `%s` is not shuffled, so its topic says how many tasks there are", kept).Help = "leave partitions out, or shuffle every source: repartition: true"
 	}
 	if kept != "" && shuffled != "" && j.Partitioner != "murmur2" {
 		l.fail(n.get("partitioner").at, Conflict, "the source `%s` is shuffled, with murmur2, and `%s` is not, so they would lie apart", shuffled, kept).Help = "shuffle every source: repartition: true; or partition the others with murmur2"
+	}
+}
+
+// onePlacement checks that labels of one source, or of one topic as it is, find
+// partition_by in the same of its fields: it can be partitioned by one of them only.
+func (l *loader) onePlacement(n *node) {
+	j := &l.exp.Join
+	type placed struct{ label, by string }
+	seen := map[string]placed{} // by topic, or by source where that is shuffled
+	for _, label := range j.Labels {
+		by := ""
+		for _, main := range j.PartitionBy {
+			for _, pair := range label.On {
+				if pair.Main == main {
+					by += " `" + pair.Label + "`"
+				}
+			}
+		}
+		info := l.sources[label.Source]
+		if info == nil {
+			continue
+		}
+		at := "topic " + info.source.Topic
+		if info.source.Repartition {
+			at = "source " + label.Source
+		}
+		first, ok := seen[at]
+		if !ok {
+			seen[at] = placed{label.Name, by}
+			continue
+		}
+		if e := n.get("labels").find(label.Name); by != first.by && by != "" && first.by != "" && e != nil {
+			l.fail(e.at, BadKey, "the label `%s` finds partition_by in%s of the source `%s`, and `%s` in%s: its topic can be partitioned by one of them only",
+				label.Name, by, label.Source, first.label, first.by).Help = "declare the topic as two sources and shuffle one of them: repartition: true"
+		}
 	}
 }
 
