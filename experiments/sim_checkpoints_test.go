@@ -20,12 +20,12 @@ type simCheckpoints struct {
 	db          *disk.DB
 	busy        map[string]bool
 	asked       int
-	counts      *simCounts
+	run         *simRun
 }
 
 func (r *simRun) checkpoints(p *simulation.Process, db *disk.DB) *simCheckpoints {
 	seed := r.schedule.Rand.Uint64()
-	return &simCheckpoints{process: p, db: db, busy: map[string]bool{}, counts: &r.counts, checkpoints: checkpoint.New(r.bucket.For(p), checkpoint.Options{
+	return &simCheckpoints{process: p, db: db, busy: map[string]bool{}, run: r, checkpoints: checkpoint.New(r.bucket.For(p), checkpoint.Options{
 		Keep: r.plan.keep, Parallel: 1, Writer: p.Name, ObjectBytes: 4 << 10, PartBytes: 2 << 10, Random: &simRandom{seed},
 		NowMS: func() int64 { return simNow().UnixMilli() }, PinFor: time.Hour})}
 }
@@ -69,7 +69,7 @@ func (c *simCheckpoints) Restore(ctx context.Context, task string, accept func(m
 	if err != nil || got == nil {
 		return experiments.Restored{}, err
 	}
-	c.counts.restored++
+	c.run.counts.restored++
 	return experiments.Restored{Meta: got.Meta, Bytes: got.Bytes, Files: got.Files}, nil
 }
 
@@ -89,7 +89,10 @@ func (c *simCheckpoints) Capture(task string, store joiner.Store) (func(context.
 		if err != nil {
 			return experiments.Saved{}, err
 		}
-		c.counts.saved++
+		c.run.counts.saved++
+		if c.run.saved != nil {
+			c.run.saved()
+		}
 		return experiments.Saved{Bytes: saved.Bytes, TotalBytes: saved.TotalBytes, Files: saved.Files}, nil
 	}, nil
 }

@@ -48,6 +48,9 @@ type simRun struct {
 	untilEnd  bool          // workers that start now stop at the end
 	troubles  int           // left
 	counts    simCounts
+
+	transport func(func() *experiments.Worker, experiments.Transport) experiments.Transport // wraps a worker's; nil: does not
+	saved     func()                                                                        // a checkpoint was saved; nil: nobody cares
 }
 
 // simCounts are how often what happened: a simulation in which nothing does proves nothing.
@@ -132,6 +135,10 @@ func (r *simRun) work(ctx context.Context, slot *simSlot, p *simulation.Process,
 		instance = slot.name
 	}
 	tr := r.broker.Connect(p, slot.name, instance)
+	var end experiments.Transport = tr
+	if r.transport != nil {
+		end = r.transport(func() *experiments.Worker { return slot.worker }, tr)
+	}
 	opts := r.plan.options
 	opts.Partitions, opts.Parallel, opts.Now, opts.Go = int(r.plan.broker.Partitions), 1, simNow, p.Go
 	if opts.UntilEnd = untilEnd; untilEnd {
@@ -146,7 +153,7 @@ func (r *simRun) work(ctx context.Context, slot *simSlot, p *simulation.Process,
 		}
 	}
 	opts.Log = slog.New(simLog{r})
-	w, err := experiments.NewWorker(r.world.plan.Pipelines[0], tr, simDiskStates{db}, "group", opts)
+	w, err := experiments.NewWorker(r.world.plan.Pipelines[0], end, simDiskStates{db}, "group", opts)
 	if err != nil {
 		return err
 	}
