@@ -124,7 +124,7 @@ func (w *Worker) checkpoint(ctx context.Context) {
 // be copied. A checkpoint that fails is told and tried again at the next turn:
 // the task does not depend on it.
 func (w *Worker) capture(r *runner) (save func(context.Context) bool) {
-	if w.opts.Checkpoints == nil || r.rebuild != nil {
+	if w.opts.Checkpoints == nil || !r.isSettled() {
 		return nil
 	}
 	began := w.opts.Now()

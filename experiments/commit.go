@@ -81,7 +81,7 @@ func (w *Worker) commit(ctx context.Context, manifest bool) error {
 	}
 	w.lastMark = now
 	for _, r := range w.runners {
-		if r.rebuild != nil {
+		if !r.isSettled() {
 			continue
 		}
 		if err := r.task.Commit(r.task.Snapshot(w.pipeline.Fingerprint(), r.next)); err != nil {
@@ -96,13 +96,17 @@ func (w *Worker) commit(ctx context.Context, manifest bool) error {
 // or at a later time. It must not save its state as of there before that is
 // committed too, or the state would be of no use to whoever opens it.
 func (r *runner) hasMoved() bool {
-	return r.rebuild == nil && slices.Min(r.next) >= 0 &&
+	return r.isSettled() &&
 		(r.finished != r.committed.finished || r.task.Cursor() != r.committed.cursor || !slices.Equal(r.next, r.committed.next))
 }
 
+// isSettled reports whether where the task stands can be committed: its state is
+// not being rebuilt, and it has begun to read.
+func (r *runner) isSettled() bool { return r.rebuild == nil && slices.Min(r.next) >= 0 }
+
 // noteCommitted notes that the task is committed as it stands.
 func (r *runner) noteCommitted() {
-	if r.rebuild == nil {
+	if r.isSettled() {
 		c := &r.committed
 		c.finished, c.cursor, c.next = r.finished, r.task.Cursor(), append(c.next[:0], r.next...)
 	}
@@ -111,8 +115,8 @@ func (r *runner) noteCommitted() {
 // offsets adds what the runner commits: the next offset of each input, and the
 // snapshot beside the main one.
 func (r *runner) offsets(into map[TopicPartition]CommittedOffset, plan uint64) {
-	if r.rebuild != nil || slices.Min(r.next) < 0 {
-		return // nothing new has been decided, or nothing read yet
+	if !r.isSettled() {
+		return
 	}
 	for in := range r.pipeline.Sources {
 		tp := TopicPartition{r.pipeline.Sources[in].Topic, r.partition}

@@ -33,9 +33,9 @@ func drawPlan(rng *rand.Rand, k simKind) simPlan {
 		broker: simulation.Options{Partitions: int32(1 + rng.IntN(4)), Inputs: []string{"imps", "clicks", "orders", "queries"},
 			ExactlyOnce: k.delivery == "exactly_once", SessionTimeout: pick(6*time.Second, 15*time.Second), RebalanceTimeout: pick(10*time.Second, time.Minute),
 			TransactionTimeout: pick(10*time.Second, time.Minute), MarkerDelay: pick(0, 100*time.Millisecond, 5*time.Second),
-			FaultEvery: []int{0, 0, 300, 60}[rng.IntN(4)], Letters: []string{"dead-letters.hostile"}, LargestLetter: []int{0, 0, 700}[rng.IntN(3)],
+			FaultEvery: []int{0, 0, 400, 120}[rng.IntN(4)], Letters: []string{"dead-letters.hostile"}, LargestLetter: []int{0, 0, 700}[rng.IntN(3)],
 			Sticky: rng.IntN(2) == 0},
-		options: experiments.WorkerOptions{PollRecords: 1 + rng.IntN(60), CloseRows: 1 + rng.IntN(60), PollWait: pick(20*time.Millisecond, 200*time.Millisecond),
+		options: experiments.WorkerOptions{PollRecords: 6 + rng.IntN(60), CloseRows: 1 + rng.IntN(60), PollWait: pick(20*time.Millisecond, 200*time.Millisecond),
 			CommitEvery: pick(time.Millisecond, 50*time.Millisecond, 500*time.Millisecond), ManifestEvery: pick(time.Millisecond, 300*time.Millisecond, 3*time.Second)},
 	}
 	if rng.IntN(2) == 0 {
@@ -48,6 +48,7 @@ func drawPlan(rng *rand.Rand, k simKind) simPlan {
 		p.options.PollWait *= 1500
 		p.options.CommitEvery *= 120
 		p.options.ManifestEvery *= 120
+		p.broker.TransactionTimeout *= 60 // longer than from commit to commit, or it never gets on
 	}
 	return p
 }

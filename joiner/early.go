@@ -1,7 +1,5 @@
 package joiner
 
-import "math/bits"
-
 // index adds an impression to the pending index; keys are per key set of the main source.
 func (t *Task) index(place Cursor, ref Ref, keys [][]byte) uint32 {
 	hashes := t.scratch.hashes[:0]
@@ -129,20 +127,14 @@ func (t *Task) provisional(e *Entry, p *pendingEntry, arrival bool) (changed boo
 		}
 	}
 	p.windows |= windows
-	switch {
-	case t.silent:
-		// Labels that are read again come in another order than the first time, so
-		// it is not known which rows were written. The most that can have been are
-		// taken for written: a revision may be left out, but none comes twice.
-		p.positives += uint16(bits.OnesCount64(fresh))
-		p.arrivedNegative = p.arrivedNegative || arrival
-	default:
-		if arrival {
-			p.arrivedNegative = windows == 0
-		}
-		if fresh != 0 {
-			p.positives++
-		}
+	if t.silent {
+		return true, nil // FinishRebuild takes all rows that can have been written for written
+	}
+	if arrival {
+		p.arrivedNegative = windows == 0
+	}
+	if fresh != 0 {
+		p.positives++
 	}
 	return true, nil
 }

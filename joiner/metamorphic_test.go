@@ -47,6 +47,7 @@ type world struct {
 	slackMS int64
 
 	disk    stateDisk
+	other   stateDisk // another machine's; nil until the task moves
 	store   joiner.Store
 	prog    *textProgram
 	task    *joiner.Task
@@ -211,8 +212,10 @@ func (w *world) step() {
 				w.must(w.task.Commit(w.committed))
 			}
 		}
-	case n < 98:
+	case n < 96:
 		w.crash(false)
+	case n < 98:
+		w.move()
 	default:
 		w.crash(true)
 	}
@@ -275,6 +278,17 @@ func (w *world) crash(lostDisk bool) {
 	if lostDisk {
 		w.must(w.disk.wipe())
 	}
+	w.start()
+}
+
+// move has another machine go on, with what it had of the task's state when it
+// last had the task.
+func (w *world) move() {
+	if w.other == nil {
+		w.other = &memoryDisk{memory.New()}
+	}
+	w.must(w.store.Close())
+	w.disk, w.other = w.other, w.disk
 	w.start()
 }
 

@@ -1,6 +1,9 @@
 package joiner
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // pendingIndex finds pending impressions by key and by position, which only
 // provisional rows need: a label that arrives looks for the impressions that it
@@ -117,6 +120,21 @@ func (p *pendingIndex) each(hash uint64, fn func(*pendingEntry) bool) {
 			return
 		}
 	}
+}
+
+// all calls fn for every pending entry, in order of number, until the first error.
+func (p *pendingIndex) all(fn func(*pendingEntry) error) error {
+	free := slices.Sorted(slices.Values(p.free))
+	for id := range p.used {
+		if len(free) > 0 && free[0] == id {
+			free = free[1:]
+			continue
+		}
+		if err := fn(p.entry(id)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // load adds the entries of a pack that lie at or after since, unlinked.

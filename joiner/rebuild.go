@@ -66,7 +66,30 @@ func (t *Task) FinishRebuild(at *Snapshot, acceptLost bool) error {
 	t.silent = false
 	t.watermarkMS, t.maxMainMS = max(t.watermarkMS, at.WatermarkMS), max(t.maxMainMS, at.MaxMainMS)
 	copy(t.ledgers, at.Ledgers)
+	if err := t.overstateRows(); err != nil {
+		return err
+	}
 	return t.reconcile(at)
+}
+
+// overstateRows takes the most provisional rows that can have been written of
+// each pending impression for written: one on arrival, and one for each window
+// that has turned positive. How many it were is not known, for labels that are
+// read again come in another order than the first time; and another worker, that
+// rebuilt from less, may have taken more for written than this one knows of. So a
+// revision may be left out, but none comes twice.
+func (t *Task) overstateRows() error {
+	if t.pending == nil {
+		return nil
+	}
+	return t.pending.all(func(p *pendingEntry) error {
+		most := uint16(bits.OnesCount64(p.windows))
+		if p.duplicate || p.arrivedNegative && p.positives >= most {
+			return nil
+		}
+		p.positives, p.arrivedNegative = max(p.positives, most), true
+		return t.markRows(p)
+	})
 }
 
 // CountLost counts n records of a source that no one will ever read, for the log
