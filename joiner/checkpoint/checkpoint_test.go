@@ -32,6 +32,7 @@ type worker struct {
 	ck     *checkpoint.Checkpoints
 	nowMS  int64
 	keepMS int64 // how long entries are held
+	leapMS int64 // before a step
 	log    *strings.Builder
 	world  *world
 	opts   checkpoint.Options
@@ -100,6 +101,7 @@ func (w *worker) open() {
 // step goes on a little: appends, drops what is old, commits.
 func (w *worker) step() {
 	w.t.Helper()
+	w.nowMS += w.leapMS
 	for kind := range joiner.NumLogs {
 		log := w.store.Log(kind)
 		for range w.r.IntN(12) {

@@ -107,7 +107,7 @@ func (s *sim) process(a *buckettest.Actor, seed uint64) (*worker, *passedOver) {
 	opts := s.opts
 	opts.Writer = a.Name
 	w := s.world.worker(s.t, s.seed*100+seed, a, opts)
-	w.keepMS = []int64{0, 1000, 6000}[s.r.IntN(3)]
+	w.keepMS, w.leapMS = []int64{0, 1000, 6000}[s.r.IntN(3)], []int64{0, 0, 9000}[s.r.IntN(3)]
 	w.relog(log)
 	return w, log
 }

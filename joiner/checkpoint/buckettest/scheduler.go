@@ -48,6 +48,7 @@ func NewScheduler(seed uint64) *Scheduler {
 type Actor struct {
 	Name   string
 	Killed bool
+	Call   string // that it is about to make, such as "delete a/b"
 	s      *Scheduler
 	ended  bool
 	weight int
@@ -150,10 +151,11 @@ var (
 )
 
 // turn waits for the actor's turn.
-func (a *Actor) turn(ctx context.Context) error {
+func (a *Actor) turn(ctx context.Context, call, key string) error {
 	if a.Killed {
 		return errKilled
 	}
+	a.Call = call + " " + key
 	a.s.parked <- struct{}{}
 	<-a.resume
 	if a.s.chance(a.s.Faults.Kill) {
@@ -185,7 +187,7 @@ func (a *Actor) Put(ctx context.Context, key string, body io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if err := a.turn(ctx); err != nil {
+	if err := a.turn(ctx, "put", key); err != nil {
 		return err
 	}
 	return a.change(func() {
@@ -196,7 +198,7 @@ func (a *Actor) Put(ctx context.Context, key string, body io.Reader) error {
 
 // Get implements checkpoint.Bucket.
 func (a *Actor) Get(ctx context.Context, key string, off, lengthBytes int64) (io.ReadCloser, error) {
-	if err := a.turn(ctx); err != nil {
+	if err := a.turn(ctx, "get", key); err != nil {
 		return nil, err
 	}
 	r, err := a.s.Bucket.Get(ctx, key, off, lengthBytes)
@@ -214,7 +216,7 @@ const pageKeys = 3
 func (a *Actor) List(ctx context.Context, prefix string, each func(key string, sizeBytes int64, modified time.Time) error) error {
 	last := ""
 	for {
-		if err := a.turn(ctx); err != nil {
+		if err := a.turn(ctx, "list", prefix); err != nil {
 			return err
 		}
 		n := 0
@@ -237,7 +239,7 @@ func (a *Actor) List(ctx context.Context, prefix string, each func(key string, s
 
 // Delete implements checkpoint.Bucket.
 func (a *Actor) Delete(ctx context.Context, key string) error {
-	if err := a.turn(ctx); err != nil {
+	if err := a.turn(ctx, "delete", key); err != nil {
 		return err
 	}
 	return a.change(func() { a.s.Bucket.Set(key, nil) })
