@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/experiments/kafka/kafkatest"
 )
 
 // Rows of about 1 KB that compress three- to fourfold, as impressions do.
@@ -55,9 +56,25 @@ func BenchmarkPublish(b *testing.B) {
 	b.ReportMetric(benchRecords*float64(b.N)/b.Elapsed().Seconds(), "records/s")
 }
 
-// BenchmarkCopy reads every record, produces it and commits, exactly once.
+// BenchmarkCopy reads every record, produces it and commits, with both
+// guarantees, in memory and on Apache Kafka.
 func BenchmarkCopy(b *testing.B) {
-	_, c := fake(b, kfake.NumBrokers(1))
+	for _, server := range []string{"memory", "kafka"} {
+		for _, exactly := range []bool{true, false} {
+			b.Run(fmt.Sprintf("%s/exactly=%t", server, exactly), func(b *testing.B) {
+				var c Connection
+				if server == "memory" {
+					_, c = fake(b, kfake.NumBrokers(1))
+				} else {
+					c = emptied(b, kafkatest.Start(b))
+				}
+				benchCopy(b, c, exactly)
+			})
+		}
+	}
+}
+
+func benchCopy(b *testing.B, c Connection, exactly bool) {
 	topics(b, c, 4, "in", "more", "out")
 	p, err := OpenPublisher(b.Context(), PublisherOptions{Connection: c, Topics: []string{"in"}})
 	if err != nil {
@@ -65,14 +82,17 @@ func BenchmarkCopy(b *testing.B) {
 	}
 	defer p.Close()
 	rows, sizeBytes := benchRows(benchRecords)
-	tr := open(b, workerOptions(c, "bench"))
+	o := workerOptions(c, "bench")
+	o.ExactlyOnce = exactly
+	tr := open(b, o)
 	begin(b, tr, 8)
 	b.SetBytes(int64(sizeBytes))
 	b.ReportAllocs()
+	var committing time.Duration
 	for b.Loop() {
 		b.StopTimer()
 		for i, row := range rows {
-			if err := p.Publish("in", row[18:34], row, int64(i)); err != nil {
+			if err := p.Publish("in", row[18:34], row, time.Now().UnixMilli()-int64(i)); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -80,30 +100,37 @@ func BenchmarkCopy(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.StartTimer()
-		copied := 0
-		row := experiments.Output{Topic: "out"}
-		offsets := map[experiments.TopicPartition]experiments.CommittedOffset{}
-		for copied < benchRecords {
-			fetched, err := tr.Poll(b.Context(), 4096, time.Second)
-			if err != nil {
-				b.Fatal(err)
-			}
-			for i := range fetched {
-				f := &fetched[i]
-				offsets[f.TopicPartition] = experiments.CommittedOffset{Next: f.Next}
-				for j := range f.Records {
-					r := &f.Records[j]
-					row.Key, row.Value, row.TimestampMS = r.Key, r.Value, r.TimestampMS
-					if err := tr.Produce(&row); err != nil {
-						b.Fatal(err)
-					}
-					copied++
-				}
-			}
-		}
-		if err := tr.Commit(b.Context(), offsets); err != nil {
-			b.Fatal(err)
-		}
+		committing += copyOnce(b, tr)
 	}
 	b.ReportMetric(benchRecords*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+	b.ReportMetric(committing.Seconds()*1e3/float64(b.N), "ms/commit")
+}
+
+// copyOnce copies benchRecords records in one commit, and returns how long that took.
+func copyOnce(b *testing.B, tr *Transport) time.Duration {
+	row := experiments.Output{Topic: "out"}
+	done := offsets{}
+	for copied := 0; copied < benchRecords; {
+		fetched, err := tr.Poll(b.Context(), 4096, time.Second)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for i := range fetched {
+			f := &fetched[i]
+			done[f.TopicPartition] = experiments.CommittedOffset{Next: f.Next}
+			for j := range f.Records {
+				r := &f.Records[j]
+				row.Key, row.Value, row.TimestampMS = r.Key, r.Value, r.TimestampMS
+				if err := tr.Produce(&row); err != nil {
+					b.Fatal(err)
+				}
+				copied++
+			}
+		}
+	}
+	began := time.Now()
+	if err := tr.Commit(b.Context(), done); err != nil {
+		b.Fatal(err)
+	}
+	return time.Since(began)
 }

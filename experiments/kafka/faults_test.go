@@ -19,7 +19,7 @@ import (
 
 var (
 	workerKills = flag.Int("workerkills", 50, "how often the worker is killed on Apache Kafka; a fifth under -short")
-	brokerKills = flag.Int("brokerkills", 10, "how often Apache Kafka is killed; a fifth under -short")
+	brokerKills = flag.Int("brokerkills", 6, "how often Apache Kafka is killed; a fifth under -short")
 	faultSeed   = flag.Uint64("faultseed", 0, "seed of the moments of the kills; 0 takes a random one")
 )
 
@@ -49,7 +49,7 @@ func (r *feedRun) child(name, dir string, seed uint64) *exec.Cmd {
 func workUntilKilled(addr, dir, name string, seed uint64) error {
 	f := &feedWorker{conn: Connection{Kafka: spec.Kafka{SeedBrokers: []string{addr}}}, dir: dir, name: name, pollRecords: 10}
 	if seed == 0 {
-		f.dynamic, f.forever, f.until, f.pace, f.pollRecords = true, true, time.Hour, 40*time.Millisecond, 20
+		f.dynamic, f.forever, f.until, f.pace, f.pollRecords = true, true, time.Hour, 20*time.Millisecond, 200
 		return f.work(context.Background())
 	}
 	rng := rand.New(rand.NewPCG(seed, 1))

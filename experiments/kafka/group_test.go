@@ -199,10 +199,14 @@ func (r *feedRun) members(t *testing.T, a *Admin, n int) {
 	}
 }
 
+// feedOver is how long there is load.
+const feedOver = 12 * time.Second
+
 // consumed waits until nearly all of the inputs is read: what is ahead of an input
 // that has ended waits, and windows that nothing closes stay open.
 func (r *feedRun) consumed(t *testing.T, a *Admin) {
 	t.Helper()
+	r.awaitPublished(t)
 	for deadline := time.Now().Add(3 * testTimeout); ; pause(t.Context(), 20*time.Millisecond) {
 		lag := int64(0)
 		for _, p := range r.group(t, a).Partitions {
@@ -261,7 +265,7 @@ func killAll(t *testing.T, workers []*exec.Cmd) {
 // TestWorkerOfThreeIsKilled has the others take over its task within the session
 // timeout and five seconds.
 func TestWorkerOfThreeIsKilled(t *testing.T) {
-	r := newFeed(t)
+	r := newFeedOver(t, feedOver)
 	reader, a := r.follow(t), admin(t, r.conn)
 	workers := r.crew(t, 3)
 	r.members(t, a, 3)
@@ -281,7 +285,7 @@ func TestWorkerOfThreeIsKilled(t *testing.T) {
 func TestStoppedWorkerGoesOn(t *testing.T) {
 	for _, others := range []int{0, 1} {
 		t.Run(fmt.Sprint(others, " others"), func(t *testing.T) {
-			r := newFeed(t)
+			r := newFeedOver(t, feedOver)
 			reader, a := r.follow(t), admin(t, r.conn)
 			workers := r.crew(t, 1+others)
 			r.members(t, a, 1+others)
@@ -307,7 +311,7 @@ const longestPause = 3 * time.Second
 
 // TestWorkersComeAndGo goes from one worker to three and to two, under load.
 func TestWorkersComeAndGo(t *testing.T) {
-	r := newFeed(t)
+	r := newFeedOver(t, feedOver)
 	reader, a := r.follow(t), admin(t, r.conn)
 	ctx, stopAll := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -317,8 +321,8 @@ func TestWorkersComeAndGo(t *testing.T) {
 	join := func(i int) (leave context.CancelFunc) {
 		life, leave := context.WithCancel(ctx)
 		var last time.Time
-		f := &feedWorker{conn: r.conn, dir: t.TempDir(), name: fmt.Sprint("w", i), dynamic: true, forever: true, pollRecords: 12, until: time.Hour,
-			pace: 40 * time.Millisecond, beforeCommit: func(n int) {
+		f := &feedWorker{conn: r.conn, dir: t.TempDir(), name: fmt.Sprint("w", i), dynamic: true, forever: true, pollRecords: 200, until: time.Hour,
+			pace: 20 * time.Millisecond, beforeCommit: func(n int) {
 				if now := time.Now(); n > 1 {
 					pauses[i] = max(pauses[i], now.Sub(last))
 				}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 	"unicode/utf16"
@@ -151,14 +152,17 @@ func (a *Admin) writtenTopics(ctx context.Context, outputs []string, group strin
 
 const offsetsTopic = "__consumer_offsets"
 
-// groupPartition returns the partition that keeps a group's offsets: Java's
-// String.hashCode, without its sign, modulo n.
+// groupPartition returns the partition that keeps a group's offsets: the
+// absolute value of Java's String.hashCode, modulo n.
 func groupPartition(group string, n int) int32 {
 	h := int32(0)
 	for _, unit := range utf16.Encode([]rune(group)) {
 		h = 31*h + int32(unit)
 	}
-	return (h & 0x7fffffff) % int32(n)
+	if h == math.MinInt32 {
+		h = 0
+	}
+	return max(h, -h) % int32(n)
 }
 
 // settle ends what an earlier holder of id has left in a state that the
@@ -198,10 +202,7 @@ func (t *Transport) settleAborted(ctx context.Context, id string, producerID int
 // of clients from before transaction version 2, which name partitions themselves
 // and whose epoch stays.
 func (t *Transport) endAgain(ctx context.Context, id string, producerID int64, epoch int16, commit bool, open []kadm.DescribedProducer) error {
-	versions := kversion.Stable()
-	versions.SetMaxKeyVersion(int16(kmsg.AddPartitionsToTxn), 3)
-	versions.SetMaxKeyVersion(int16(kmsg.EndTxn), 4)
-	client, err := t.opts.client(kgo.MaxVersions(versions))
+	client, err := t.opts.client(kgo.MaxVersions(namingPartitions()))
 	if err != nil {
 		return err
 	}
@@ -235,6 +236,15 @@ func (t *Transport) endAgain(ctx context.Context, id string, producerID int64, e
 		return fmt.Errorf("ending a transaction of %s where the brokers forgot to: %w", id, err)
 	}
 	return nil
+}
+
+// namingPartitions are the requests of clients from before transaction version 2.
+func namingPartitions() *kversion.Versions {
+	v := kversion.Stable()
+	v.SetMaxKeyVersion(int16(kmsg.AddPartitionsToTxn), 3)
+	v.SetMaxKeyVersion(int16(kmsg.TxnOffsetCommit), 4)
+	v.SetMaxKeyVersion(int16(kmsg.EndTxn), 4)
+	return v
 }
 
 func addPartitions(ctx context.Context, client *kgo.Client, id string, producerID int64, epoch int16, topics map[string][]int32) error {

@@ -83,15 +83,24 @@ type feedRun struct {
 	conn     Connection
 	rows     []string // sorted
 	letters  int
+
+	published chan struct{} // closed when all of the traffic is there
+	failed    error         // of publishing
 }
 
 func newFeed(t *testing.T) *feedRun {
+	t.Helper()
+	return newFeedOver(t, 0)
+}
+
+// newFeedOver publishes half of the traffic at once and the rest over that time.
+func newFeedOver(t *testing.T, over time.Duration) *feedRun {
 	t.Helper()
 	p, err := feedPipeline()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &feedRun{pipeline: p, server: kafkatest.Start(t)}
+	r := &feedRun{pipeline: p, server: kafkatest.Start(t), published: make(chan struct{})}
 	r.conn = emptied(t, r.server)
 	dir := t.TempDir()
 	g, err := traffic.New(feedTraffic)
@@ -120,12 +129,12 @@ func newFeed(t *testing.T) *feedRun {
 	if len(r.rows) != int(feedTraffic.Impressions) || r.letters == 0 {
 		t.Fatalf("the run over files: %d rows, %d dead letters", len(r.rows), r.letters)
 	}
-	r.publish(t, inputs)
+	r.publish(t, inputs, over)
 	return r
 }
 
 // publish makes the topics and fills the inputs, keyed by the join's key.
-func (r *feedRun) publish(t *testing.T, inputs map[string][]string) {
+func (r *feedRun) publish(t *testing.T, inputs map[string][]string, over time.Duration) {
 	t.Helper()
 	var specs []TopicSpec
 	for _, name := range slices.Concat(r.pipeline.Inputs(), r.pipeline.Outputs()) {
@@ -152,26 +161,47 @@ func (r *feedRun) publish(t *testing.T, inputs map[string][]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer merged.Close()
-	p, err := OpenPublisher(testContext(t), PublisherOptions{Connection: r.conn, Topics: names})
+	ctx, cancel := context.WithTimeout(t.Context(), 5*testTimeout)
+	go func() {
+		defer cancel()
+		defer close(r.published)
+		defer merged.Close()
+		r.failed = publishMerged(ctx, r.conn, merged, names, over)
+	}()
+	t.Cleanup(func() { <-r.published })
+	if over == 0 {
+		r.awaitPublished(t)
+	}
+}
+
+func (r *feedRun) awaitPublished(t *testing.T) {
+	t.Helper()
+	if <-r.published; r.failed != nil {
+		t.Fatal(r.failed)
+	}
+}
+
+func publishMerged(ctx context.Context, c Connection, merged *recorded.Merged, names []string, over time.Duration) error {
+	p, err := OpenPublisher(ctx, PublisherOptions{Connection: c, Topics: names})
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer p.Close()
-	for {
+	half := int(feedTraffic.Impressions) / 2
+	for n := 0; ; n++ {
 		ev, err := merged.Next()
 		if errors.Is(err, io.EOF) {
-			break
+			return p.Flush(ctx)
 		}
 		if err == nil {
 			err = p.Publish(names[ev.Stream], ev.Key, ev.Data, ev.TimeMS)
 		}
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
-	}
-	if err := p.Flush(testContext(t)); err != nil {
-		t.Fatal(err)
+		if over > 0 && n > half && n%20 == 0 {
+			pause(ctx, over*20/time.Duration(half))
+		}
 	}
 }
 

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -81,6 +83,7 @@ func (c *Connection) advise(err error) (advice string, waiting bool) {
 		plainTLS *kgo.ErrFirstReadEOF
 		record   tls.RecordHeaderError
 		verify   *tls.CertificateVerificationError
+		broken   *net.OpError
 	)
 	switch {
 	case errors.Is(err, kerr.UnsupportedSaslMechanism):
@@ -88,6 +91,12 @@ func (c *Connection) advise(err error) (advice string, waiting bool) {
 	case isAuth(err):
 		return fmt.Sprintf("the broker refused user %q with %s: check sasl.mechanism, sasl.username and sasl.password (or sasl.token)",
 			c.SASL.Username, c.SASL.Mechanism), false
+	case c.SASL.Mechanism == "OAUTHBEARER" && strings.Contains(err.Error(), "oauth"): // the client has no type for it
+		return "the broker refused the token of sasl.token: it has expired, or is not for this broker", false
+	case errors.As(err, &broken) && broken.Op == "remote error": // an alert of TLS
+		return "the broker broke the TLS connection off: it may ask for a client's certificate, set tls.cert_file and tls.key_file, or not trust the one it got", false
+	case strings.Contains(err.Error(), "invalid large response size"): // no type for it either
+		return "what answers does not speak Kafka's protocol in the clear: if it is a TLS port, set tls.enabled; else check the address", false
 	case errors.As(err, &verify):
 		return "the broker's certificate does not verify: set tls.root_cas_file to the CA that signed it, and name the brokers as it does", false
 	case errors.As(err, &record):
