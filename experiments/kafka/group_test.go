@@ -200,7 +200,7 @@ func (r *feedRun) members(t *testing.T, a *Admin, n int) {
 }
 
 // feedOver is how long there is load.
-const feedOver = 12 * time.Second
+const feedOver = 8 * time.Second
 
 // consumed waits until nearly all of the inputs is read: what is ahead of an input
 // that has ended waits, and windows that nothing closes stay open.
