@@ -33,7 +33,10 @@ func openDir(root string) (*dir, error) {
 		return nil, fmt.Errorf("opening %s: it is a file: name a directory", root)
 	}
 	d := &dir{root}
-	return d, d.clearTemp()
+	if err := d.clearTemp(); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // clearTemp removes what a process that was killed left unfinished.
@@ -74,7 +77,8 @@ func (d *dir) put(ctx context.Context, key string, body io.Reader) (err error) {
 	if err == nil {
 		err = errors.Join(f.Chmod(0o644), f.Sync())
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	err = errors.Join(err, f.Close())
+	if err != nil {
 		return err
 	}
 	path := d.path(key)

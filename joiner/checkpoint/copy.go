@@ -51,7 +51,8 @@ func (t *task) copy(ctx context.Context, capture *disk.Capture, p *plan) error {
 func (t *task) copyPack(ctx context.Context, capture *disk.Capture, pack []*piece, object string) (sizeBytes int64, err error) {
 	r := &packReader{files: capture.Files, pack: pack}
 	err = t.c.bucket.Put(ctx, partKey(t.name, object), r)
-	if err = errors.Join(err, r.close()); err != nil {
+	err = errors.Join(err, r.close())
+	if err != nil {
 		return 0, err
 	}
 	if r.at < len(pack) {

@@ -78,6 +78,12 @@ func (c *Checkpoints) Verify(ctx context.Context, name string) (*Verified, error
 	}
 	t := &task{c: c, name: name}
 	v := &Verified{Checkpoints: len(all)}
+	var unpins []func()
+	defer func() {
+		for _, unpin := range unpins {
+			unpin()
+		}
+	}()
 	users := map[wanted][]string{}
 	for i := range all {
 		m := all[i].Manifest
@@ -93,7 +99,7 @@ func (c *Checkpoints) Verify(ctx context.Context, name string) (*Verified, error
 		if err != nil {
 			return nil, err
 		}
-		defer unpin()
+		unpins = append(unpins, unpin)
 		for _, w := range wholePlan(m) {
 			w.file, w.from = 0, 0
 			users[w] = append(users[w], m.Name)

@@ -57,7 +57,7 @@ type CapturedFile struct {
 
 // Capture notes the state as the last commit left it, which must have been the
 // call before: nothing was appended, dropped or written since. It copies no
-// data and opens no file, so it takes microseconds: 170 for 1,000 files.
+// data and opens no file, so it takes microseconds: some 300 for 1,000 files.
 func (s *Store) Capture() (*Capture, error) {
 	if err := s.usable(); err != nil {
 		return nil, err
