@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os/exec"
 	"sync"
 	"syscall"
@@ -70,6 +71,51 @@ func throwOut(t *testing.T, tr *Transport) {
 	leave.Members = []kmsg.LeaveGroupRequestMember{{MemberID: member}}
 	if _, err := leave.RequestWith(t.Context(), tr.admin.client); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestReturnToTheSameTasks throws a member out that comes back by itself, under
+// another id and with the tasks it had, on which others have worked in between.
+func TestReturnToTheSameTasks(t *testing.T) {
+	for _, exactly := range []bool{true, false} {
+		t.Run(fmt.Sprintf("exactly once %t", exactly), func(t *testing.T) {
+			c := connect(t)
+			topics(t, c, 2, "in", "more", "out")
+			o := workerOptions(c, "g.w")
+			o.ExactlyOnce = exactly
+			tr := open(t, o)
+			gained(t, tr, 4)
+			throwOut(t, tr)
+			others := kadm.Offsets{}
+			for tp, co := range at(5, 0, 1) {
+				others.Add(kadm.Offset{Topic: tp.Topic, Partition: tp.Partition, At: co.Next, Metadata: co.Metadata, LeaderEpoch: -1})
+			}
+			if err := tr.admin.adm.CommitAllOffsets(t.Context(), o.Group, others); err != nil {
+				t.Fatal(err)
+			}
+			before, _ := tr.group.client.GroupMetadata()
+			tr.group.client.ForceRebalance()
+			for ctx := testContext(t); ; pause(ctx, 10*time.Millisecond) {
+				if now, generation := tr.group.client.GroupMetadata(); now != before && now != "" && generation > 0 {
+					break
+				}
+				if ctx.Err() != nil {
+					t.Fatal("it did not come back")
+				}
+			}
+			if err := tr.Produce(out("stale")); err != nil && !errors.Is(err, experiments.ErrRebalanced) {
+				t.Fatal(err)
+			}
+			if err := tr.Commit(t.Context(), at(4, 0, 1)); !errors.Is(err, experiments.ErrRebalanced) {
+				t.Errorf("committing what others have gone beyond: got %v, want ErrRebalanced", err)
+			}
+			if err := tr.Abort(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := gained(t, tr, 4); !maps.Equal(got, at(5, 0, 1)) {
+				t.Errorf("it begins again at %v, want %v", got, at(5, 0, 1))
+			}
+		})
 	}
 }
 

@@ -36,6 +36,7 @@ func TestOnKafka(t *testing.T) {
 		{"StaticMemberKeepsItsPartitions", TestStaticMemberKeepsItsPartitions},
 		{"MemberWithoutTasksWaits", TestMemberWithoutTasksWaits},
 		{"OrphanedTransactionIsEnded", TestOrphanedTransactionIsEnded},
+		{"ReturnToTheSameTasks", TestReturnToTheSameTasks},
 		{"OtherGroupsTransactionsAreLeftAlone", TestOtherGroupsTransactionsAreLeftAlone},
 		{"TopicsAreWidened", TestTopicsAreWidened},
 		{"TopicErrors", TestTopicErrors},
