@@ -19,7 +19,7 @@ type simCheckpoints struct {
 	checkpoints *checkpoint.Checkpoints
 	db          *disk.DB
 	busy        map[string]bool
-	asked       int
+	captures    int
 	run         *simRun
 }
 
@@ -43,9 +43,8 @@ func (r *simRandom) Read(p []byte) (int, error) {
 
 // alone waits until nothing else is done with a task's checkpoints: by turns, for
 // the lock inside would be waited for behind the schedule's back.
-func (c *simCheckpoints) alone(ctx context.Context, task string) (done func(), err error) {
-	c.asked++
-	name := fmt.Sprintf("checkpoints of %s, %d", task, c.asked)
+// Who waits has a name of its own.
+func (c *simCheckpoints) alone(ctx context.Context, task, name string) (done func(), err error) {
 	for first := true; first || c.busy[task]; first = false {
 		if err := c.process.Await(name, time.Hour, func() bool { return !c.busy[task] || ctx.Err() != nil }); err != nil {
 			return nil, err
@@ -60,7 +59,7 @@ func (c *simCheckpoints) alone(ctx context.Context, task string) (done func(), e
 
 // Restore implements experiments.Checkpoints.
 func (c *simCheckpoints) Restore(ctx context.Context, task string, accept func(meta []byte) bool) (experiments.Restored, error) {
-	done, err := c.alone(ctx, task)
+	done, err := c.alone(ctx, task, "restoring "+task)
 	if err != nil {
 		return experiments.Restored{}, err
 	}
@@ -79,8 +78,10 @@ func (c *simCheckpoints) Capture(task string, store joiner.Store) (func(context.
 	if err != nil {
 		return nil, err
 	}
+	c.captures++
+	name := fmt.Sprintf("saving %s, %d", task, c.captures)
 	return func(ctx context.Context) (experiments.Saved, error) {
-		done, err := c.alone(ctx, task)
+		done, err := c.alone(ctx, task, name)
 		if err != nil {
 			return experiments.Saved{}, errors.Join(err, capture.Close())
 		}
