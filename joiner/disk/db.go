@@ -24,6 +24,9 @@ type DB struct {
 	lock  *pebble.Lock
 	fatal atomic.Pointer[error] // what ended Pebble's ability to write
 
+	opening atomic.Bool
+	gaveUp  chan struct{} // holds one when that happened while opening
+
 	mu   sync.Mutex
 	open map[string]*Store
 }
@@ -33,7 +36,7 @@ type DB struct {
 // rebuild are the way out.
 func OpenDB(dir string, opts Options) (*DB, error) {
 	opts.EnsureDefaults()
-	db := &DB{dir: dir, opts: opts, fs: opts.FS, open: map[string]*Store{}}
+	db := &DB{dir: dir, opts: opts, fs: opts.FS, open: map[string]*Store{}, gaveUp: make(chan struct{}, 1)}
 	if err := prepareDir(db.fs, dir); err != nil {
 		return nil, advise(fmt.Errorf("opening state directory %s: %w", dir, err))
 	}
@@ -61,6 +64,15 @@ func (l pebbleLogger) Fatalf(format string, args ...any) {
 	}
 	var err error = failed
 	l.db.fatal.CompareAndSwap(nil, &err)
+	if l.db.opening.Load() {
+		// Pebble does not expect to come back from here, and would try again and
+		// again for ever.
+		select {
+		case l.db.gaveUp <- struct{}{}:
+		default:
+		}
+		select {}
+	}
 }
 
 // fatalError is what Pebble gave up for.

@@ -33,15 +33,25 @@ func (db *DB) openPebble() (err error) {
 	if db.opts.Quiet {
 		opts.Experimental.CompactionScheduler = noCompactions{}
 	}
-	err = caught(func() (err error) {
-		if db.pdb, err = pebble.Open(dir, opts); err != nil {
+	opened := make(chan error, 1)
+	db.opening.Store(true)
+	go func() {
+		opened <- caught(func() (err error) {
+			if db.pdb, err = pebble.Open(dir, opts); err != nil {
+				return err
+			}
+			db.opening.Store(false)
+			if err = db.checkSequence(); err != nil {
+				err = errors.Join(err, db.pdb.Close())
+			}
 			return err
-		}
-		if err = db.checkSequence(); err != nil {
-			err = errors.Join(err, db.pdb.Close())
-		}
-		return err
-	})
+		})
+	}()
+	select {
+	case err = <-opened:
+	case <-db.gaveUp: // what Pebble has begun it keeps, the lock too
+		return *db.fatal.Load()
+	}
 	if err != nil {
 		err = errors.Join(err, db.lock.Close())
 	}
@@ -78,7 +88,11 @@ func (db *DB) checkSequence() error {
 // caught calls fn, of Pebble's, which gives up on some damage by a panic.
 func caught(fn func() error) (err error) {
 	defer func() {
-		if p := recover(); p != nil {
+		switch p := recover().(type) {
+		case nil:
+		case error:
+			err = manifestError(p)
+		default:
 			err = fmt.Errorf("%v: %w", p, joiner.ErrCorrupt)
 		}
 	}()
