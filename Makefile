@@ -62,7 +62,7 @@ sim: ## simulate whole workers with SEEDS (1000) seeds, or SEED=n alone, telling
 ifdef SEED
 	go test ./experiments -run 'TestSimulation$$' -v -args -seed $(SEED) -trace
 else
-	go test ./experiments -run 'TestSimulation$$' -timeout 0 -args -seeds $(SEEDS)
+	GOGC=400 go test ./experiments -run 'TestSimulation$$' -timeout 0 -args -seeds $(SEEDS)
 endif
 
 .PHONY: fuzz

@@ -53,9 +53,27 @@ type simRun struct {
 	saved     func()                                                                        // a checkpoint was saved; nil: nobody cares
 }
 
-// simCounts are how often what happened: a simulation in which nothing does proves nothing.
+// simCounts are how often what happened.
 type simCounts struct {
-	steps, commits, rebalances, kills, powerLosses, diskErrors, stops, drains, restarts, saved, restored int
+	steps, commits, kills, failedWrites, stops, drains, restarts, aborts, rebuilds, corrupt, saved, restored int
+}
+
+func (c *simCounts) add(o *simCounts) {
+	c.steps, c.commits, c.kills, c.failedWrites = c.steps+o.steps, c.commits+o.commits, c.kills+o.kills, c.failedWrites+o.failedWrites
+	c.stops, c.drains, c.restarts, c.aborts = c.stops+o.stops, c.drains+o.drains, c.restarts+o.restarts, c.aborts+o.aborts
+	c.rebuilds, c.corrupt = c.rebuilds+o.rebuilds, c.corrupt+o.corrupt
+	c.saved, c.restored = c.saved+o.saved, c.restored+o.restored
+}
+
+// check says what never happened.
+func (c *simCounts) check() error {
+	for name, n := range map[string]int{"commits": c.commits, "kills": c.kills, "failed writes": c.failedWrites, "stops": c.stops, "drains": c.drains,
+		"aborts": c.aborts, "rebuilds": c.rebuilds, "corrupt states": c.corrupt, "checkpoints": c.saved, "restores": c.restored} {
+		if n == 0 {
+			return fmt.Errorf("there were no %s: a simulation in which nothing happens proves nothing", name)
+		}
+	}
+	return nil
 }
 
 // simSlot is one worker's place: its name and disk, and the process that is there now.
@@ -118,6 +136,7 @@ func (r *simRun) openDisk(p *simulation.Process) (*disk.DB, error) {
 	db, err := disk.OpenDB("/state", opts)
 	if errors.Is(err, joiner.ErrCorrupt) {
 		r.schedule.Tracef("%s wipes its state: %v", p.Name, err)
+		r.counts.corrupt++
 		if err := disk.Wipe("/state", opts); err != nil {
 			return nil, err
 		}
@@ -174,15 +193,23 @@ var simFates = [...]string{joiner.TakenIn: "takes in", joiner.Dropped: "drops", 
 // leads what the group has committed: it would be of no use.
 type simLog struct{ run *simRun }
 
-func (simLog) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
-func (l simLog) WithAttrs([]slog.Attr) slog.Handler         { return l }
-func (l simLog) WithGroup(string) slog.Handler              { return l }
+func (simLog) Enabled(context.Context, slog.Level) bool { return true }
+func (l simLog) WithAttrs([]slog.Attr) slog.Handler     { return l }
+func (l simLog) WithGroup(string) slog.Handler          { return l }
 func (l simLog) Handle(_ context.Context, rec slog.Record) error {
 	var b strings.Builder
 	rec.Attrs(func(a slog.Attr) bool {
 		fmt.Fprintf(&b, " %s=%v", a.Key, a.Value)
 		return true
 	})
+	switch {
+	case strings.Contains(b.String(), "rebuilding=true"):
+		l.run.counts.rebuilds++
+	case strings.Contains(b.String(), joiner.ErrCorrupt.Error()):
+		l.run.counts.corrupt++
+	case rec.Message == "what was not committed is aborted, and tasks begin again from what is":
+		l.run.counts.aborts++
+	}
 	if strings.Contains(b.String(), "it has seen what the group has not committed") {
 		l.run.check.fault("local state leads what is committed")
 	}
@@ -225,12 +252,14 @@ func (r *simRun) reap() error {
 		var path *fs.PathError
 		switch {
 		case slot.process.Dead():
+			r.counts.kills++
 			r.schedule.Tracef("%s is dead", slot.process.Name)
 		case err == nil:
 			r.schedule.Tracef("%s ends", slot.process.Name)
 			slot.ended = r.untilEnd && !slot.asked
 		case errors.As(err, &path), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EIO), errors.Is(err, joiner.ErrCorrupt):
 			r.schedule.Tracef("%s fails: %v", slot.process.Name, err)
+			r.counts.failedWrites++
 		default:
 			return fmt.Errorf("%s: %w", slot.process.Name, err)
 		}

@@ -26,13 +26,26 @@ func TestSimulation(t *testing.T) {
 		return
 	}
 	const shards = 2
-	for shard := range shards {
-		t.Run(fmt.Sprint("shard", shard), func(t *testing.T) {
-			t.Parallel()
-			for seed := 1 + shard; seed <= *seedsFlag; seed += shards {
-				t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) { simulate(t, uint64(seed)) })
-			}
-		})
+	var mu sync.Mutex
+	var total simCounts
+	t.Run("seeds", func(t *testing.T) {
+		for shard := range shards {
+			t.Run(fmt.Sprint("shard=", shard), func(t *testing.T) {
+				t.Parallel()
+				for seed := 1 + shard; seed <= *seedsFlag; seed += shards {
+					t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+						_, counts := simulate(t, uint64(seed))
+						mu.Lock()
+						defer mu.Unlock()
+						total.add(&counts)
+					})
+				}
+			})
+		}
+	})
+	t.Logf("%+v", total)
+	if err := total.check(); err != nil && *seedsFlag >= 50 {
+		t.Error(err)
 	}
 }
 
@@ -57,7 +70,10 @@ func simulate(t *testing.T, seed uint64) (hash uint64, counts simCounts) {
 			published: make(chan struct{}), troubles: plan.troubles}
 		r.check.calm = !world.kind.live && plan.workers == 1 && plan.troubles == 0 && plan.broker.FaultEvery == 0
 		r.check.end = r.broker.EndOf
-		r.broker.OnCommit = r.check.committed
+		r.broker.OnCommit = func(c *simulation.Committed) {
+			r.counts.commits++
+			r.check.committed(c)
+		}
 		err := r.run()
 		if err == nil {
 			err = r.audit()

@@ -29,25 +29,27 @@ func drawPlan(rng *rand.Rand, k simKind) simPlan {
 	pick := func(all ...time.Duration) time.Duration { return all[rng.IntN(len(all))] }
 	p := simPlan{
 		workers: 1 + rng.IntN(3), static: rng.IntN(3) == 0, synced: rng.IntN(3) == 0, slow: pick(0, 0, 50*time.Millisecond, 3*time.Second),
-		troubles: rng.IntN(8), every: pick(time.Second, 5*time.Second, 30*time.Second), publish: pick(0, 5*time.Second, time.Minute),
+		troubles: rng.IntN(8), every: pick(time.Second, 5*time.Second, 30*time.Second), publish: pick(0, 5*time.Second, 20*time.Second),
 		broker: simulation.Options{Partitions: int32(1 + rng.IntN(4)), Inputs: []string{"imps", "clicks", "orders", "queries"},
 			ExactlyOnce: k.delivery == "exactly_once", SessionTimeout: pick(6*time.Second, 15*time.Second), RebalanceTimeout: pick(10*time.Second, time.Minute),
 			TransactionTimeout: pick(10*time.Second, time.Minute), MarkerDelay: pick(0, 100*time.Millisecond, 5*time.Second),
 			FaultEvery: []int{0, 0, 400, 120}[rng.IntN(4)], Letters: []string{"dead-letters.hostile"}, LargestLetter: []int{0, 0, 700}[rng.IntN(3)],
 			Sticky: rng.IntN(2) == 0},
-		options: experiments.WorkerOptions{PollRecords: 6 + rng.IntN(60), CloseRows: 1 + rng.IntN(60), PollWait: pick(20*time.Millisecond, 200*time.Millisecond),
-			CommitEvery: pick(time.Millisecond, 50*time.Millisecond, 500*time.Millisecond), ManifestEvery: pick(time.Millisecond, 300*time.Millisecond, 3*time.Second)},
+		options: experiments.WorkerOptions{PollRecords: 6 + rng.IntN(60), CloseRows: 1 + rng.IntN(60), PollWait: pick(60*time.Millisecond, 300*time.Millisecond),
+			CommitEvery: pick(5*time.Millisecond, 50*time.Millisecond, 500*time.Millisecond), ManifestEvery: pick(time.Millisecond, 300*time.Millisecond, 3*time.Second)},
 	}
 	if rng.IntN(2) == 0 {
-		p.checkpointEvery, p.keep = pick(time.Millisecond, time.Second, 10*time.Second), 1+rng.IntN(3)
+		p.checkpointEvery, p.keep = pick(100*time.Millisecond, time.Second, 10*time.Second), 1+rng.IntN(3)
 		p.bucketFaults, p.bucketSlow = []int{0, 0, 50, 6}[rng.IntN(4)], pick(0, 300*time.Millisecond, 20*time.Second)
 	}
 	if k.live {
-		p.checkpointEvery *= 120
+		p.checkpointEvery *= 600
 		p.every *= 60
-		p.options.PollWait *= 1500
+		p.options.PollWait *= 1000
 		p.options.CommitEvery *= 120
 		p.options.ManifestEvery *= 120
+		p.broker.SessionTimeout *= 20
+		p.broker.RebalanceTimeout *= 20
 		p.broker.TransactionTimeout *= 60 // longer than from commit to commit, or it never gets on
 	}
 	return p
