@@ -230,17 +230,9 @@ func (a *Admin) Ends(ctx context.Context, topics ...string) (map[experiments.Top
 
 // ends returns the end offsets of parts.
 func (a *Admin) ends(ctx context.Context, parts []experiments.TopicPartition) (map[experiments.TopicPartition]int64, error) {
-	all, err := a.Ends(ctx, topicsOf(parts)...)
+	ends, err := listParts(ctx, a.adm.ListCommittedOffsets, parts)
 	if err != nil {
 		return nil, fmt.Errorf("asking where topics end: %w", err)
-	}
-	ends := make(map[experiments.TopicPartition]int64, len(parts))
-	for _, tp := range parts {
-		end, ok := all[tp]
-		if !ok {
-			return nil, fmt.Errorf("asking where topics end: %s has no partition %d", tp.Topic, tp.Partition)
-		}
-		ends[tp] = end
 	}
 	return ends, nil
 }

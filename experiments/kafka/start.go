@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/mortise-dev/mortise/experiments"
 )
@@ -38,7 +39,7 @@ func (a *Admin) lanes(ctx context.Context, wanted map[experiments.TopicPartition
 	if err != nil {
 		return nil, fmt.Errorf("finding where to start reading: %w", err)
 	}
-	starts, err := list(ctx, a.adm.ListStartOffsets, topicsOf(parts))
+	starts, err := listParts(ctx, a.adm.ListStartOffsets, parts)
 	if err != nil {
 		return nil, fmt.Errorf("finding where to start reading: %w", err)
 	}
@@ -78,6 +79,26 @@ func (a *Admin) dateGaps(ctx context.Context, gaps []experiments.Gap) error {
 		}
 	}
 	return &experiments.GapError{Gaps: gaps}
+}
+
+// listParts asks for an offset of each of parts. One that the broker asked does not
+// know is waited for: a partition that has just been made is told to the members
+// of a group before all brokers have heard of it.
+func listParts(ctx context.Context, ask func(context.Context, ...string) (kadm.ListedOffsets, error), parts []experiments.TopicPartition,
+) (map[experiments.TopicPartition]int64, error) {
+	var all map[experiments.TopicPartition]int64
+	err := retry(ctx, func() (err error) {
+		if all, err = list(ctx, ask, topicsOf(parts)); err != nil {
+			return err
+		}
+		for _, tp := range parts {
+			if _, ok := all[tp]; !ok {
+				return fmt.Errorf("%s has no partition %d: %w", tp.Topic, tp.Partition, kerr.LeaderNotAvailable)
+			}
+		}
+		return nil
+	})
+	return all, err
 }
 
 // list asks for an offset of every partition of topics, again while partitions
