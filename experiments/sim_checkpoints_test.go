@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/mortise-dev/mortise/experiments"
@@ -18,6 +19,7 @@ type simCheckpoints struct {
 	process     *simulation.Process
 	checkpoints *checkpoint.Checkpoints
 	db          *disk.DB
+	mu          sync.Mutex
 	busy        map[string]bool
 	captures    int
 	run         *simRun
@@ -45,16 +47,29 @@ func (r *simRandom) Read(p []byte) (int, error) {
 // the lock inside would be waited for behind the schedule's back.
 // Who waits has a name of its own.
 func (c *simCheckpoints) alone(ctx context.Context, task, name string) (done func(), err error) {
-	for first := true; first || c.busy[task]; first = false {
-		if err := c.process.Await(name, time.Hour, func() bool { return !c.busy[task] || ctx.Err() != nil }); err != nil {
+	for first := true; first || c.isBusy(task); first = false {
+		if err := c.process.Await(name, time.Hour, func() bool { return !c.isBusy(task) || ctx.Err() != nil }); err != nil {
 			return nil, err
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 	}
-	c.busy[task] = true
-	return func() { c.busy[task] = false }, nil
+	c.mark(task, true)
+	return func() { c.mark(task, false) }, nil
+}
+
+// What a process that was killed still does, it does in no order.
+func (c *simCheckpoints) mark(task string, busy bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy[task] = busy
+}
+
+func (c *simCheckpoints) isBusy(task string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.busy[task]
 }
 
 // Restore implements experiments.Checkpoints.
