@@ -67,7 +67,7 @@ func records(s *joiner.Snapshot) (n int64) {
 // restore brings a checkpoint back that a task can go on from towards at, and
 // that is worth it: local is the state at hand, nil when there is none.
 func (w *Worker) restore(ctx context.Context, partition int32, at, local *joiner.Snapshot) (bool, error) {
-	if w.opts.Checkpoints == nil || at == nil {
+	if w.opts.Checkpoints == nil || at == nil || w.doubted[partition] {
 		return false, nil
 	}
 	began := w.opts.Now()

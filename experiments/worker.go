@@ -114,7 +114,8 @@ type Worker struct {
 	lastMark time.Time // of the last manifest
 	dirty    bool      // something happened since the last commit
 	ended    bool
-	corrupt  int // how often state was discarded
+	corrupt  int            // how often state was discarded
+	doubted  map[int32]bool // tasks whose checkpoints are left alone, for state that was discarded may have come from there
 
 	commits     Durations
 	aborts      int64
@@ -255,5 +256,9 @@ func (w *Worker) discard(cause error) error {
 	if err := w.states.Reset(w.stateName(at.partition)); err != nil {
 		return fmt.Errorf("discarding the state of partition %d: %w", at.partition, err)
 	}
+	if w.doubted == nil {
+		w.doubted = map[int32]bool{}
+	}
+	w.doubted[at.partition] = true
 	return nil
 }
