@@ -122,7 +122,7 @@ func (c *simCheck) watermark(row simRow, in *simulation.Committed) int64 {
 		if c.allIn && next >= c.end(tp) {
 			continue // it has ended
 		}
-		maxMS := int64(joiner.NoTimeMS + slackMS)
+		maxMS := joiner.NoTimeMS + slackMS
 		for _, r := range c.reached[tp] {
 			if r.offset < next {
 				maxMS = r.maxMS

@@ -202,7 +202,7 @@ func (o *outage) until(t *testing.T, done func() bool) {
 			t.Fatal("it does not come to an end")
 		}
 		for _, slot := range o.slots {
-			if slot.exit != nil && len(slot.exit) > 0 && !slot.process.Dead() {
+			if len(slot.exit) > 0 && !slot.process.Dead() {
 				t.Fatalf("the worker ends: %v", <-slot.exit)
 			}
 		}

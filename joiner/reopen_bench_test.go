@@ -215,7 +215,6 @@ func BenchmarkReopen(b *testing.B) {
 				if err := db.Close(); err != nil {
 					b.Fatal(err)
 				}
-				tasks = nil
 				runtime.GC()
 				b.StartTimer()
 			}

@@ -54,7 +54,11 @@ func (*balancer) ParseSyncAssignment(assignment []byte) (map[string][]int32, err
 // MemberBalancer implements kgo.GroupBalancer.
 func (b *balancer) MemberBalancer(members []kmsg.JoinGroupResponseMember) (kgo.GroupMemberBalancer, map[string]struct{}, error) {
 	cb, err := kgo.NewConsumerBalancer(b, members)
-	return cb, cb.MemberTopics(), err
+	if err != nil {
+		return nil, nil, err
+	}
+	topics := cb.MemberTopics()
+	return cb, topics, nil
 }
 
 // Balance implements kgo.ConsumerBalancerBalance. While topics differ in width,

@@ -1,7 +1,7 @@
 package kafka
 
 import (
-	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -42,7 +42,7 @@ func (g *simGroup) rebalance(t *testing.T) (again bool) {
 		joined = append(joined, kmsg.JoinGroupResponseMember{MemberID: id, ProtocolMetadata: b.JoinGroupMetadata(g.topics, owned, m.last)})
 	}
 	slices.SortFunc(joined, func(a, b kmsg.JoinGroupResponseMember) int {
-		return bytes.Compare([]byte(a.MemberID), []byte(b.MemberID))
+		return cmp.Compare(a.MemberID, b.MemberID)
 	})
 	g.generation++
 	for id, plan := range g.plan(t, joined) {
