@@ -48,6 +48,7 @@ type simRun struct {
 	untilEnd  bool          // workers that start now stop at the end
 	troubles  int           // left
 	counts    simCounts
+	damaged   bool // a disk may have lost what was relied on
 
 	transport func(func() *experiments.Worker, experiments.Transport) experiments.Transport // wraps a worker's; nil: does not
 	saved     func()                                                                        // a checkpoint was saved; nil: nobody cares
@@ -352,6 +353,9 @@ func (r *simRun) audit() error {
 		return err
 	}
 	r.check.audit(status)
+	if r.counts.corrupt > 0 && !r.damaged {
+		r.check.fault("state does not verify, and nothing has damaged it")
+	}
 	if a, b := len(r.broker.Output("out")), len(r.broker.Output("dead-letters.hostile")); a != outs || b != letters {
 		r.check.fault("a worker that starts when all is done puts out %d rows and %d dead letters", a-outs, b-letters)
 	}

@@ -152,7 +152,9 @@ func (r *simRun) trouble(slot *simSlot) {
 	rng := r.schedule.Rand
 	switch rng.IntN(6) {
 	case 0:
-		slot.process.Kill(r.loss())
+		loss := r.loss()
+		r.damaged = r.damaged || r.damages(loss)
+		slot.process.Kill(loss)
 	case 1, 2: // at a write
 		r.failWrite(slot, 1+rng.IntN(40))
 	case 3:
@@ -170,6 +172,11 @@ func (r *simRun) loss() simulation.Loss {
 	return []simulation.Loss{simulation.LoseMemory, simulation.LoseMemory, simulation.LosePower, simulation.LosePower, simulation.LoseSectors, simulation.LoseDisk}[r.schedule.Rand.IntN(6)]
 }
 
+// damages reports whether a loss may cost state what it relies on.
+func (r *simRun) damages(loss simulation.Loss) bool {
+	return loss == simulation.LoseSectors || loss == simulation.LosePower && !r.plan.synced
+}
+
 // failWrite makes one of the next changes to a disk the last thing the process
 // does, or fails some of them.
 func (r *simRun) failWrite(slot *simSlot, in int) {
@@ -182,6 +189,7 @@ func (r *simRun) failWrite(slot *simSlot, in int) {
 			why = syscall.EIO
 		}
 	}
+	r.damaged = r.damaged || r.damages(loss)
 	d.OnWrite = func(n int, path string) simulation.Verdict {
 		switch {
 		case n == at && loss != simulation.NoLoss:
