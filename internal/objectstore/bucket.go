@@ -21,7 +21,8 @@ type Bucket struct {
 
 // driver is one kind of store. Its errors need not name the bucket.
 type driver interface {
-	put(ctx context.Context, key string, body io.Reader) error
+	// put stores an object; with create, the error wraps fs.ErrExist when there is one.
+	put(ctx context.Context, key string, body io.Reader, create bool) error
 	get(ctx context.Context, key string, off, lengthBytes int64) (io.ReadCloser, error)
 	list(ctx context.Context, prefix string, each func(key string, sizeBytes int64, modified time.Time) error) error
 	remove(ctx context.Context, key string) error
@@ -40,8 +41,23 @@ func (b *Bucket) Put(ctx context.Context, key string, body io.Reader) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
-	if err := b.put(ctx, key, body); err != nil {
+	if err := b.put(ctx, key, body, false); err != nil {
 		return b.fault("writing", key, err)
+	}
+	return nil
+}
+
+// Create stores what body gives as an object, if there is none of this key:
+// otherwise the error wraps fs.ErrExist, and the one there is stays. Of several
+// calls at once one succeeds. When body fails nothing happens. Any other error
+// leaves open whether the object is there, or will be. A retry inside may find
+// what an earlier try has stored, and give fs.ErrExist for it.
+func (b *Bucket) Create(ctx context.Context, key string, body io.Reader) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	if err := b.put(ctx, key, body, true); err != nil {
+		return b.fault("creating", key, err)
 	}
 	return nil
 }
@@ -108,6 +124,9 @@ func (b *Bucket) fault(doing, key string, err error) error {
 	}
 	if errors.Is(err, fs.ErrNotExist) && doing == "reading" {
 		return fmt.Errorf("reading %s: %w", at, fs.ErrNotExist)
+	}
+	if errors.Is(err, fs.ErrExist) && doing == "creating" {
+		return fmt.Errorf("creating %s: %w", at, fs.ErrExist)
 	}
 	if advice := b.advise(err); advice != "" {
 		return fmt.Errorf("%s %s: %w: %s", doing, at, err, advice)

@@ -59,19 +59,27 @@ func openCloud(ctx context.Context, u *url.URL) (*cloud, error) {
 // uploadChunkBytes is what one upload holds in memory, three times over.
 const uploadChunkBytes = 8 << 20
 
-func (c *cloud) put(ctx context.Context, key string, body io.Reader) error {
+func (c *cloud) put(ctx context.Context, key string, body io.Reader, create bool) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	w, err := c.bucket.NewWriter(ctx, key, &blob.WriterOptions{ContentType: "application/octet-stream", BufferSize: uploadChunkBytes, MaxConcurrency: 2})
+	w, err := c.bucket.NewWriter(ctx, key, &blob.WriterOptions{ContentType: "application/octet-stream", BufferSize: uploadChunkBytes, MaxConcurrency: 2, IfNotExist: create})
 	if err != nil {
 		return plain(err)
 	}
 	if _, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{body}, make([]byte, 256<<10)); err != nil {
 		cancel() // closing without it would store what there is so far
 		_ = w.Close()
-		return plain(err)
+		return exists(plain(err), create)
 	}
-	return plain(w.Close())
+	return exists(plain(w.Close()), create)
+}
+
+// exists makes it fs.ErrExist that an object is there which was to be created.
+func exists(err error, create bool) error {
+	if create && err != nil && gcerrors.Code(err) == gcerrors.FailedPrecondition {
+		return fmt.Errorf("%w (%w)", fs.ErrExist, err)
+	}
+	return err
 }
 
 func (c *cloud) get(ctx context.Context, key string, off, lengthBytes int64) (io.ReadCloser, error) {

@@ -56,7 +56,13 @@ func (d *dir) clearTemp() error {
 
 func (d *dir) path(key string) string { return filepath.Join(d.root, filepath.FromSlash(key)) }
 
-func (d *dir) put(ctx context.Context, key string, body io.Reader) (err error) {
+func (d *dir) put(ctx context.Context, key string, body io.Reader, create bool) (err error) {
+	path := d.path(key)
+	if create {
+		if _, err := os.Lstat(path); err == nil {
+			return fs.ErrExist
+		}
+	}
 	temp := filepath.Join(d.root, tempFolder)
 	if err := makeDirs(temp); err != nil {
 		return err
@@ -81,14 +87,26 @@ func (d *dir) put(ctx context.Context, key string, body io.Reader) (err error) {
 	if err != nil {
 		return err
 	}
-	path := d.path(key)
 	if err := makeDirs(filepath.Dir(path)); err != nil {
 		return err
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	if create {
+		err = link(f.Name(), path)
+	} else {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// link gives a finished object its name, if nothing has it.
+func link(temp, path string) error {
+	if err := os.Link(temp, path); err != nil {
+		return err
+	}
+	return os.Remove(temp)
 }
 
 // makeDirs makes a directory and those above it, so that they outlive a loss of power.
@@ -218,6 +236,13 @@ func (d *dir) advise(err error) string {
 		return "this user must be able to read and write there"
 	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
 		return "make room there, or name another place"
+	case isLinking(err):
+		return "that file system must be able to make hard links and to rename; where a bucket is mounted there, name its URL (s3://, gs://, azblob://) instead"
 	}
 	return ""
+}
+
+func isLinking(err error) bool {
+	var at *os.LinkError
+	return errors.As(err, &at) && at.Op == "link"
 }
