@@ -41,7 +41,7 @@ else
 endif
 
 .PHONY: provision
-provision: ## install what tests use (kcat, Apache Kafka, an S3 server), where the machine allows it
+provision: ## install what tests use (kcat, Apache Kafka, an S3 server, Parquet readers), where the machine allows it
 	@.ci/provision
 
 .PHONY: fmt-check

@@ -5,6 +5,9 @@
 package provisioned
 
 import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,6 +48,31 @@ func Data(t TB, name string) string {
 		return ""
 	}
 	return dir
+}
+
+//go:embed requirements.txt
+var requirements []byte
+
+// Python returns the interpreter of an environment that has the packages of
+// requirements.txt, made by .ci/python. Without it the test is left out, or fails
+// under MORTISE_REQUIRE_ALL=1.
+func Python(t TB) string {
+	t.Helper()
+	hash := sha256.Sum256(requirements)
+	path := filepath.Join(cache(), "mortise", "python-"+hex.EncodeToString(hash[:])[:12], "bin", "python")
+	if _, err := os.Stat(path); err != nil {
+		Missing(t, "Python packages", err.Error()+": install them with make provision")
+		return ""
+	}
+	return path
+}
+
+// cache is where .ci/provision installs what is no system package.
+func cache() string {
+	if dir := os.Getenv("XDG_CACHE_HOME"); dir != "" {
+		return dir
+	}
+	return filepath.Join(os.Getenv("HOME"), ".cache")
 }
 
 // checkout is the folder of go.mod, above the package whose test runs.

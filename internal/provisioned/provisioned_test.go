@@ -38,6 +38,29 @@ func TestTool(t *testing.T) {
 	}
 }
 
+func TestPython(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	for _, require := range []string{"", "1"} {
+		t.Setenv("MORTISE_REQUIRE_ALL", require)
+		r := &recorder{TB: t}
+		if path := Python(r); path != "" || !strings.Contains(r.left+r.failed, "make provision") || (r.failed != "") != (require == "1") {
+			t.Errorf("required %q: %q, left out with %q, failed with %q", require, path, r.left, r.failed)
+		}
+	}
+	r := &recorder{TB: t}
+	Python(r)
+	path, _, _ := strings.Cut(strings.TrimPrefix(r.failed, "TestPython: Python packages: stat "), ": ")
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, nil, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if again := (&recorder{TB: t}); Python(again) != path || again.failed != "" {
+		t.Errorf("%s is there and not found: %q", path, again.failed)
+	}
+}
+
 func TestData(t *testing.T) {
 	root := t.TempDir()
 	if err := os.Mkdir(filepath.Join(root, "set"), 0o777); err != nil {
