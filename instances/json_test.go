@@ -240,8 +240,10 @@ func FuzzJSONFloat(f *testing.F) {
 	})
 }
 
+const benchColumns = "user_segment:string item_id:string position:int propensity:float campaign:string seen_at:timestamp shown:bool ctr:float age:string gender:string"
+
 func benchInstance(t testing.TB) (*JSONEncoder, *Instance) {
-	c := columns(t, "click", "user_segment:string item_id:string position:int propensity:float campaign:string seen_at:timestamp shown:bool ctr:float age:string gender:string")
+	c := columns(t, "click", benchColumns)
 	text := mortise.StringValue
 	return NewJSONEncoder(c), &Instance{ID: []byte("bts-women-127"), TimeMS: 1574553663979, Labels: []LabelValue{{1, 1574559099027, 1}},
 		Selected: mortise.Row{text("28e84658d0c5"), text("women-36"), mortise.IntValue(2), mortise.FloatValue(0.021739130434782608), text("women"),
