@@ -142,7 +142,7 @@ func (w *Worker) release(ctx context.Context, revoked []TopicPartition) error {
 	if len(partitions) == 0 {
 		return nil
 	}
-	if err := w.commit(ctx, true); err != nil {
+	if err := w.commitAll(ctx); err != nil {
 		return err
 	}
 	w.runners = slices.DeleteFunc(w.runners, func(r *runner) bool {

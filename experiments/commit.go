@@ -15,7 +15,7 @@ import (
 func (w *Worker) drain(ctx context.Context) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
-	if err := w.commit(last, true); err != nil {
+	if err := w.commitAll(last); err != nil {
 		return err
 	}
 	last, cancel = context.WithTimeout(context.WithoutCancel(ctx), releaseWithin)
@@ -32,26 +32,45 @@ func (w *Worker) drain(ctx context.Context) error {
 	return nil
 }
 
-// produce hands the tasks' output to the transport.
-func (w *Worker) produce() error {
+// produce hands a task's output to the transport.
+func (w *Worker) produce(r *runner) error {
+	for i := range r.out.rows {
+		row := &r.out.rows[i]
+		err := w.transport.Produce(&Output{Topic: w.pipeline.Experiments[row.exp].Output.Topic, Key: r.out.buf[row.key:row.row],
+			Value: r.out.buf[row.row:row.to], TimestampMS: row.timeMS, Headers: w.headers[row.exp]})
+		if err != nil {
+			return err
+		}
+	}
+	for i := range r.out.dead {
+		if err := w.produceLetter(&r.out.dead[i]); err != nil {
+			return err
+		}
+	}
+	r.out.reset()
+	return nil
+}
+
+// produceStaged hands over what tasks have kept back until they are committed.
+func (w *Worker) produceStaged() error {
 	for _, r := range w.runners {
-		for i := range r.out.rows {
-			row := &r.out.rows[i]
-			err := w.transport.Produce(&Output{Topic: w.pipeline.Experiments[row.exp].Output.Topic, Key: r.out.buf[row.key:row.row],
-				Value: r.out.buf[row.row:row.to], TimestampMS: row.timeMS, Headers: w.headers[row.exp]})
-			if err != nil {
-				return err
-			}
+		if r.enrich == nil || !r.isSettled() {
+			continue
 		}
-		for i := range r.out.dead {
-			if err := w.produceLetter(&r.out.dead[i]); err != nil {
-				return err
-			}
+		if err := w.produce(r); err != nil {
+			return err
 		}
-		w.dirty = w.dirty || len(r.out.rows)+len(r.out.dead) > 0
-		r.out.reset()
 	}
 	return nil
+}
+
+// commitAll is commit, with local state, of every task: those too that wait for
+// features.
+func (w *Worker) commitAll(ctx context.Context) error {
+	if err := w.settleTasks(ctx, true); err != nil {
+		return err
+	}
+	return w.commit(ctx, true)
 }
 
 // commit makes the round's output and the positions one; with manifest, local
@@ -59,10 +78,16 @@ func (w *Worker) produce() error {
 func (w *Worker) commit(ctx context.Context, manifest bool) error {
 	now := w.opts.Now()
 	w.lastDone = now
+	if err := w.settleTasks(ctx, false); err != nil {
+		return err
+	}
 	for _, r := range w.runners {
 		w.dirty = w.dirty || manifest && r.hasMoved()
 	}
 	if w.dirty {
+		if err := w.produceStaged(); err != nil {
+			return err
+		}
 		offsets := map[TopicPartition]CommittedOffset{}
 		for _, r := range w.runners {
 			r.offsets(offsets, w.pipeline.Fingerprint())
@@ -73,7 +98,7 @@ func (w *Worker) commit(ctx context.Context, manifest bool) error {
 		for _, r := range w.runners {
 			r.noteCommitted()
 		}
-		w.dirty = false
+		w.dirty = w.owes()
 		w.commits.Observe(w.opts.Now().Sub(now))
 	}
 	if !manifest {
@@ -101,13 +126,14 @@ func (r *runner) hasMoved() bool {
 }
 
 // isSettled reports whether where the task stands can be committed: its state is
-// not being rebuilt, and it has begun to read.
-func (r *runner) isSettled() bool { return r.rebuild == nil && slices.Min(r.next) >= 0 }
+// not being rebuilt, it has begun to read, and no row of it waits for features.
+func (r *runner) isSettled() bool { return r.rebuild == nil && slices.Min(r.next) >= 0 && !r.away() }
 
 // noteCommitted notes that the task is committed as it stands.
 func (r *runner) noteCommitted() {
 	if r.isSettled() {
 		c := &r.committed
+		r.owed = false
 		c.finished, c.cursor, c.next = r.finished, r.task.Cursor(), append(c.next[:0], r.next...)
 	}
 }

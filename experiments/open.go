@@ -150,6 +150,9 @@ func (w *Worker) newRunner(partition int32, store joiner.Store) (*runner, error)
 		return nil, err
 	}
 	r.acceptLost = w.opts.AcceptGap
+	if len(w.pipeline.Features) > 0 {
+		r.enrich, r.life, r.spawn = w.opts.Enrichment, w.life, w.opts.Go
+	}
 	return r, nil
 }
 

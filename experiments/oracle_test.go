@@ -75,6 +75,11 @@ func oracle(t testing.TB, e *spec.Experiment, w *world) expected {
 		for _, f := range []string{"user_segment", "item_id", "position", "propensity"} {
 			row.add(f, i.fields[f])
 		}
+		if len(e.Features) > 0 {
+			f := simFeature(escapeKey(i.text("request_id")), i.ts)
+			row.add("simulated", f)
+			row.add("doubled", 2*f+1)
+		}
 		row.add("weight", 1)
 		row.add("revision", 0)
 		row.add("final", true)

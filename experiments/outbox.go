@@ -44,6 +44,8 @@ func (o *outbox) DeadLetter(mask uint32, dl *mortise.DeadLetter) error {
 	return nil
 }
 
+func (o *outbox) empty() bool { return len(o.rows)+len(o.dead) == 0 }
+
 func (o *outbox) reset() {
 	clear(o.dead)
 	o.buf, o.rows, o.dead, o.size = o.buf[:0], o.rows[:0], o.dead[:0], 0

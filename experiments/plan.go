@@ -21,10 +21,13 @@ type Pipeline struct {
 	Sources     []Input // main first, then the label sources by topic
 	KeySets     []KeySet
 	Join        joiner.Options
+	Entities    []Entity  // that features are read by
+	Features    []Feature // that rows need, each once
 
-	share   string  // what experiments must have in common
-	windows [][]int // [experiment][label in file order] → join window
-	columns []*instances.Columns
+	share     string  // what experiments must have in common
+	windows   [][]int // [experiment][label in file order] → join window
+	columns   []*instances.Columns
+	featureAt [][]string // [experiment][index in Features] → its name there; empty where it does not need it
 }
 
 // Input is one topic that a pipeline reads.
@@ -94,6 +97,7 @@ func (p *Pipeline) compile() error {
 		o.Sources = append(o.Sources, joiner.Source{KeySets: p.setsOf(in)})
 	}
 	o.EnsureDefaults()
+	p.addLookups()
 	for _, e := range p.Experiments {
 		if err := p.addColumns(e); err != nil {
 			return err

@@ -35,8 +35,13 @@ type program struct {
 	broken    *mortise.RecordError // the whole record is unreadable
 	keys      [][]byte             // per key set, of the open impression
 	open      *joiner.Entry
+	opened    uint64 // counts Open
 	encoded   []byte
 	sampleKey []byte
+
+	needs   needs
+	batch   *Batch // rows that wait for their features; nil while there are none
+	keyText []byte
 }
 
 // labelReader decodes the labels of one input, remembering the last.
@@ -56,6 +61,9 @@ type part struct {
 	sampler instances.Sampler
 	encoder *instances.JSONEncoder
 	inst    instances.Instance
+
+	deferred bool // its rows need more than the join knows; selects are slots of an env
+	computed []computed
 }
 
 // labelEval evaluates one label of one experiment.
@@ -89,6 +97,7 @@ func newProgram(p *Pipeline, sources []*clean.Source, sink Sink) *program {
 		pt.inst.Selected = make(mortise.Row, len(pt.selects))
 		g.parts = append(g.parts, pt)
 	}
+	g.needs = newNeeds(p, sources[0], g.parts)
 	return g
 }
 
@@ -111,6 +120,7 @@ func newLabelEval(label int, l *spec.Label, src *clean.Source, exp int) labelEva
 // Open implements joiner.Program.
 func (g *program) Open(e *joiner.Entry) uint32 {
 	g.open, g.broken = e, nil
+	g.opened++
 	for i := range g.parts {
 		clear(g.parts[i].inst.Labels)
 	}
@@ -229,11 +239,9 @@ func (g *program) emit(exp int, em joiner.Emission, out *joiner.Outcome) error {
 	if !positive {
 		inst.Weight = pt.sampler.Weight()
 	}
-	for i, slot := range pt.selects {
-		inst.Selected[i] = g.row[slot]
-	}
-	g.encoded = pt.encoder.Append(g.encoded[:0], inst)
-	if err := g.sink.Row(exp, inst.ID, inst.TimeMS, g.encoded); err != nil {
+	if pt.deferred {
+		g.putOff(exp, em, positive)
+	} else if err := g.write(exp, g.row); err != nil {
 		return err
 	}
 	out.Written |= bit
@@ -241,6 +249,17 @@ func (g *program) emit(exp int, em joiner.Emission, out *joiner.Outcome) error {
 		out.Positive |= bit
 	}
 	return nil
+}
+
+// write selects the instance's columns from row, encodes it and puts it out.
+func (g *program) write(exp int, row mortise.Row) error {
+	pt := &g.parts[exp]
+	inst := &pt.inst
+	for i, slot := range pt.selects {
+		inst.Selected[i] = row[slot]
+	}
+	g.encoded = pt.encoder.Append(g.encoded[:0], inst)
+	return g.sink.Row(exp, inst.ID, inst.TimeMS, g.encoded)
 }
 
 // revision follows the experiment's emission policy. A row's number is how many

@@ -14,8 +14,11 @@ func (w *Worker) round(ctx context.Context) error {
 	}
 	wait := w.opts.PollWait
 	for _, r := range w.runners {
-		if r.due || !r.finished && r.clock.Ended() {
+		switch {
+		case r.due || !r.finished && r.clock.Ended() && !r.waits():
 			wait = 0
+		case r.flying != nil:
+			wait = min(wait, flightWait)
 		}
 	}
 	fetched, err := w.transport.Poll(ctx, w.opts.PollRecords, wait)
@@ -43,8 +46,14 @@ func (w *Worker) round(ctx context.Context) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	if err := w.produce(); err != nil {
-		return err
+	for _, r := range w.runners {
+		w.dirty = w.dirty || !r.out.empty()
+		if r.enrich != nil {
+			continue // with the commit
+		}
+		if err := w.produce(r); err != nil {
+			return err
+		}
 	}
 	w.align(nowMS)
 	w.observe(nowMS)

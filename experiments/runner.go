@@ -1,6 +1,7 @@
 package experiments
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -42,6 +43,14 @@ type runner struct {
 	origin   mortise.Record // the shuffled record in hand, as it was
 	kept     []byte         // its value as the task keeps it
 
+	prog   *program
+	enrich Enrichment      // nil where no row needs it
+	life   context.Context // of what is given away
+	spawn  func(func())
+	traced func(joiner.Trace)
+	flying *Batch // closed impressions that wait for their features
+	owed   bool   // the last commit had to leave the task out
+
 	committed struct { // where the task stood when it was committed last
 		finished bool
 		cursor   joiner.Cursor
@@ -62,7 +71,8 @@ func newRunner(p *Pipeline, partition int32, partitions int, sources []*clean.So
 	r := &runner{pipeline: p, partition: partition, store: store, places: p.placements(partition, partitions), next: make([]int64, len(p.Sources)), lost: make([]int64, len(p.Sources)), high: make([]int64, len(p.Sources)), caughtUp: make([]bool, len(p.Sources)), all: uint32(1<<len(p.Experiments) - 1), firstMS: joiner.NoTimeMS}
 	opts := p.Join
 	opts.Trace = trace
-	task, err := joiner.New(opts, store, newProgram(p, sources, &r.out))
+	r.prog, r.traced = newProgram(p, sources, &r.out), trace
+	task, err := joiner.New(opts, store, r.prog)
 	if err != nil {
 		return nil, err
 	}
@@ -262,17 +272,34 @@ func (r *runner) advance(nowMS int64, limit int) error {
 		return nil
 	}
 	r.task.Advance(r.clock.Advance(nowMS))
+	r.due = false
+	if landed, err := r.land(); !landed || err != nil {
+		return err
+	}
+	if r.enrich != nil {
+		if r.owed = r.owed || r.isFull(); r.owed {
+			r.launch()
+			return nil
+		}
+		r.task.HoldFrom(r.enrich.FinalMS())
+	}
 	var done bool
 	var err error
 	if r.clock.Ended() {
 		done, err = r.task.Finish(limit)
-		r.finished = done && err == nil
+		r.finished = done && err == nil && !r.away()
 	} else {
 		done, err = r.task.Close(limit)
 	}
-	r.due = !done
+	r.due = !done && !r.task.Held()
+	if err == nil {
+		r.launch()
+	}
 	return err
 }
+
+// waits reports whether the task can go on only when features are there.
+func (r *runner) waits() bool { return r.owed || r.flying != nil || r.task.Held() }
 
 // setEnds fixes where each input ends; an input that is there already has ended.
 func (r *runner) setEnds(ends []int64) {

@@ -21,6 +21,7 @@ func drawKind(rng *rand.Rand) simKind {
 	case 2, 3:
 		k.delivery = "at_least_once"
 	}
+	k.featured = k.policy == "at_close" && rng.IntN(3) == 0
 	return k
 }
 

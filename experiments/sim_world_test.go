@@ -28,6 +28,7 @@ type simKind struct {
 	slack    time.Duration
 	policy   string
 	delivery string
+	featured bool // rows have features; only at_close
 }
 
 // simWorld is input in the order of its arrival, and what must come of it.
@@ -89,6 +90,10 @@ func newSimWorld(t testing.TB, kind simKind) *simWorld {
 	text := strings.ReplaceAll(hostile, "out_of_orderness: 1h", "out_of_orderness: "+kind.slack.String())
 	text = strings.Replace(text, "instance:", "instance:\n  emit: "+kind.policy, 1)
 	text = strings.Replace(text, "output:", "output:\n  delivery: "+kind.delivery, 1)
+	if kind.featured {
+		text = strings.Replace(text, "propensity]\noutput", "propensity, simulated, doubled]\noutput", 1)
+		text = strings.Replace(text, "instance:", simFeatureBlock+"instance:", 1)
+	}
 	e := parse(t, "hostile.yaml", text)
 	w.plan = newPlan(t, e)
 	w.expect(t, e, opts)

@@ -50,6 +50,9 @@ type WorkerOptions struct {
 	Checkpoints Checkpoints
 	// CheckpointEvery is how often each task is copied. The default is a minute.
 	CheckpointEvery time.Duration
+	// Enrichment fills rows with features. It is needed where the pipeline has
+	// some; where it has none it is not asked.
+	Enrichment Enrichment
 	// AcceptGap goes on where a log no longer holds what has to be read again,
 	// and counts what is lost, instead of ending with a *GapError.
 	AcceptGap bool
@@ -110,6 +113,8 @@ type Worker struct {
 	byPart   map[TopicPartition]route
 	opening  map[int32]context.CancelFunc // tasks whose state is being opened
 	jobs     jobs
+	life     context.Context // of what tasks give away
+	endLife  context.CancelFunc
 	lastDone time.Time // of the last commit
 	lastMark time.Time // of the last manifest
 	dirty    bool      // something happened since the last commit
@@ -144,6 +149,9 @@ func NewWorker(p *Pipeline, t Transport, s States, group string, opts WorkerOpti
 		topic := p.Sources[i].Topic
 		w.inputOf[topic] = append(w.inputOf[topic], i)
 	}
+	if len(p.Features) > 0 && opts.Enrichment == nil {
+		return nil, fmt.Errorf("%s: its rows have features: give WorkerOptions.Enrichment, which reads them", p.Experiments[0].Path)
+	}
 	for _, e := range p.Experiments {
 		if e.Output.DeadLetter.Topic == "" && opts.Letters == nil {
 			return nil, fmt.Errorf("%s: dead letters go to the file %s: give WorkerOptions.Letters, which writes it", e.Path, e.Output.DeadLetter.File)
@@ -164,7 +172,9 @@ const maxCorrupt = 3
 // commits what is done and returns nil), or something fails that it cannot mend.
 func (w *Worker) Run(ctx context.Context) error {
 	for {
+		w.life, w.endLife = context.WithCancel(context.WithoutCancel(ctx)) // what is away at the end of ctx is still committed
 		err := w.session(ctx)
+		w.endLife()
 		w.closeAll()
 		switch {
 		case errors.Is(err, ErrRebalanced):
@@ -202,13 +212,13 @@ func (w *Worker) session(ctx context.Context) error {
 		}
 		if w.ended {
 			w.opts.Log.Debug("every window is closed", "group", w.name)
-			return w.commit(ctx, true)
+			return w.commitAll(ctx)
 		}
 		if ctx.Err() != nil {
 			w.opts.Log.Info("draining", "group", w.name)
 			return w.drain(ctx)
 		}
-		if now := w.opts.Now(); now.Sub(w.lastDone) >= w.opts.CommitEvery {
+		if now := w.opts.Now(); now.Sub(w.lastDone) >= w.opts.CommitEvery || w.isFull() {
 			manifest := now.Sub(w.lastMark) >= w.opts.ManifestEvery
 			if err := w.commit(ctx, manifest); err != nil {
 				return err

@@ -34,6 +34,8 @@ type Task struct {
 	maxMainMS   int64
 	tidiedMS    int64   // bucket of the cursor when state was last dropped
 	silent      bool    // rebuilding: state only, no output, no account
+	holdMS      int64   // impressions from here on stay open, whatever the watermark
+	held        bool    // the last Close or Finish stopped there
 	rebuilt     []int64 // meanwhile, per experiment: impressions that are pending
 
 	ledgers []mortise.Ledger
@@ -61,7 +63,7 @@ func New(opts Options, store Store, prog Program) (*Task, error) {
 		impressions: store.Log(Impressions), labelLog: store.Log(Labels),
 		packs:  packer{seen: store.Log(Seen), index: store.Log(Index), main: uint16(opts.Main), spanMS: coarseBuckets * opts.BucketMS, byTime: map[packTime]*pack{}},
 		labels: newLabelIndex(), seen: newSeenIndex(opts.DelayMS),
-		watermarkMS: NoTimeMS, maxMainMS: NoTimeMS, tidiedMS: NoTimeMS, cursor: Cursor{TimeMS: NoTimeMS},
+		watermarkMS: NoTimeMS, maxMainMS: NoTimeMS, tidiedMS: NoTimeMS, holdMS: math.MaxInt64, cursor: Cursor{TimeMS: NoTimeMS},
 		maxBeforeMS: make([]int64, len(opts.Sources)),
 		ledgers:     make([]mortise.Ledger, opts.Experiments),
 		all:         uint32(1<<opts.Experiments - 1),
@@ -214,6 +216,15 @@ func (t *Task) addLabel(e *Entry, keys [][]byte) error {
 // Advance moves the watermark; it never goes back.
 func (t *Task) Advance(watermarkMS int64) { t.watermarkMS = max(t.watermarkMS, watermarkMS) }
 
+// HoldFrom keeps impressions of event time ms and later open, even those whose
+// deadline has passed, until it is called again with a later time: what their
+// rows need besides labels is not there yet. At first nothing is held.
+func (t *Task) HoldFrom(ms int64) { t.holdMS = ms }
+
+// Held reports whether impressions that the last Close or Finish would have
+// closed are held open by HoldFrom.
+func (t *Task) Held() bool { return t.held }
+
 // WatermarkMS returns the task's watermark, NoTimeMS before the first.
 func (t *Task) WatermarkMS() int64 { return t.watermarkMS }
 
@@ -223,8 +234,10 @@ func (t *Task) Cursor() Cursor { return t.cursor }
 // Ledger returns experiment exp's account.
 func (t *Task) Ledger(exp int) mortise.Ledger { return t.ledgers[exp] }
 
-// Close emits at most limit due impressions and reports whether none is left.
+// Close emits at most limit due impressions and reports whether none is left
+// that may be closed now.
 func (t *Task) Close(limit int) (done bool, err error) {
+	t.held = false
 	if t.watermarkMS <= NoTimeMS+t.opts.DelayMS {
 		return true, nil
 	}
@@ -233,10 +246,12 @@ func (t *Task) Close(limit int) (done bool, err error) {
 
 // Finish closes, at most limit at a time, every impression that is held, as if
 // the input had ended, and then settles every label. An impression that comes
-// later is late only if its time is not after all that were seen.
+// later is late only if its time is not after all that were seen. While some are
+// held open it is not done.
 func (t *Task) Finish(limit int) (done bool, err error) {
+	t.held = false
 	if t.maxMainMS != NoTimeMS {
-		if done, err = t.closeBefore(t.maxMainMS+1, limit); !done || err != nil {
+		if done, err = t.closeBefore(t.maxMainMS+1, limit); !done || t.held || err != nil {
 			return false, err
 		}
 		t.Advance(t.maxMainMS)
@@ -245,6 +260,9 @@ func (t *Task) Finish(limit int) (done bool, err error) {
 }
 
 func (t *Task) closeBefore(beforeMS int64, limit int) (done bool, err error) {
+	if t.held = t.holdMS < beforeMS; t.held {
+		beforeMS = t.holdMS
+	}
 	e := &t.scratch.out
 	for range limit {
 		ok, err := t.impressions.Next(beforeMS, e)
@@ -330,6 +348,26 @@ func (t *Task) settle(id uint32, n *labelNode) error {
 	}
 	t.trace(Trace{Fate: fate, Mask: left, Event: &e})
 	return nil
+}
+
+// Retract takes back one row that Emit has said to be written, with the Emission
+// and the outcome that it was written with: experiment exp cannot write it after
+// all, for what came in later than its labels is missing or broken.
+func (t *Task) Retract(exp int, em Emission, positive bool, why mortise.Reason) {
+	l := &t.ledgers[exp]
+	if em.Provisional {
+		l.Provisional--
+		return
+	}
+	l.Impressions.Emitted--
+	l.Impressions.Dropped[why]++
+	l.Instances--
+	if positive {
+		l.Positives--
+	}
+	if em.Late {
+		l.LateEmitted--
+	}
 }
 
 func (t *Task) eachBit(mask uint32, fn func(*mortise.Ledger)) {

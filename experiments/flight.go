@@ -1,0 +1,126 @@
+package experiments
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/joiner"
+)
+
+// How closed impressions wait for their features beside intake.
+//
+// A task closes a bounded number of impressions, gives the batch away, and closes
+// no more until it is back. Its rows are produced with the commit that moves its
+// offsets past them, never before: while a batch is away the task cannot be
+// committed. A task that a commit had to leave out closes nothing more before the
+// next, and that one waits for it.
+
+// flightWait is how long a poll waits at most while a batch is away.
+const flightWait = 2 * time.Millisecond
+
+// stagedBytes is how much a task puts out before it has to be committed.
+const stagedBytes = 32 << 20
+
+// launch gives away the rows that have been put off.
+func (r *runner) launch() {
+	b := r.prog.takeBatch()
+	if b == nil {
+		return
+	}
+	b.Partition, b.done = r.partition, make(chan struct{})
+	r.flying = b
+	r.spawn(func() {
+		defer close(b.done)
+		b.err = r.enrich.Enrich(r.life, b)
+	})
+}
+
+// land writes the rows of the batch that was away, if it is back, and reports
+// whether none is away.
+func (r *runner) land() (bool, error) {
+	if r.flying == nil {
+		return true, nil
+	}
+	select {
+	case <-r.flying.done:
+	default:
+		return false, nil
+	}
+	b := r.flying
+	r.flying = nil
+	if b.err != nil {
+		return false, fmt.Errorf("reading features of %d impressions: %w", len(b.Impressions), b.err)
+	}
+	return true, r.prog.finish(b, r.retract)
+}
+
+// retract takes a row that cannot be written off the account of what is.
+func (r *runner) retract(row *deferredRow, entry *joiner.Entry, why *mortise.RecordError) {
+	r.task.Retract(row.exp, row.emission, row.positive, why.Reason)
+	if r.traced != nil {
+		r.traced(joiner.Trace{Fate: joiner.Dropped, Reason: why.Reason, Mask: 1 << row.exp, Event: entry})
+	}
+}
+
+// away reports whether rows of closed impressions are not written yet.
+func (r *runner) away() bool { return r.flying != nil || r.prog.batch != nil }
+
+// settle waits until every row of the task is written.
+func (r *runner) settle(ctx context.Context) error {
+	for r.away() {
+		if r.flying == nil {
+			r.launch()
+		}
+		select {
+		case <-r.flying.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if _, err := r.land(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settleTasks makes tasks committable whose rows were away at the last commit
+// too; with all, every task.
+func (w *Worker) settleTasks(ctx context.Context, all bool) error {
+	for _, r := range w.runners {
+		if r.enrich == nil || !r.away() {
+			continue
+		}
+		if !r.owed && !all {
+			r.owed = true
+			continue
+		}
+		if err := r.settle(ctx); err != nil {
+			return &taskError{r.partition, err}
+		}
+	}
+	return nil
+}
+
+// owes reports whether a commit has left a task out.
+func (w *Worker) owes() bool {
+	for _, r := range w.runners {
+		if r.owed {
+			return true
+		}
+	}
+	return false
+}
+
+// isFull reports whether a task has put out so much that it has to be committed.
+func (w *Worker) isFull() bool {
+	for _, r := range w.runners {
+		if r.enrich != nil && r.isFull() {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *runner) isFull() bool { return len(r.out.buf)+r.out.size > stagedBytes }
