@@ -37,11 +37,12 @@ const (
 	ReasonCleanDropped        // the custom clean function dropped the record
 	ReasonExpression          // an expression failed on this record
 	ReasonLost                // the record's log was gone when state had to be rebuilt
+	ReasonOutOfRange          // outside the range of event time that a backfill was asked for
 	NumReasons
 )
 
 var reasonNames = [NumReasons]string{"", "filtered", "duplicate", "sampled", "late", "bad_json", "bad_field", "bad_time",
-	"missing_key", "clean_failed", "clean_dropped", "expression", "lost"}
+	"missing_key", "clean_failed", "clean_dropped", "expression", "lost", "out_of_range"}
 
 // String returns the reason's stable name, as used in metrics and dead letters.
 func (r Reason) String() string {
@@ -54,7 +55,7 @@ func (r Reason) String() string {
 // IsDeadLetter reports whether a record dropped for r is broken, and so goes to
 // the dead letters, rather than left out on purpose.
 func (r Reason) IsDeadLetter() bool {
-	return r >= ReasonBadJSON && r != ReasonCleanDropped && r != ReasonLost
+	return r >= ReasonBadJSON && r < ReasonLost && r != ReasonCleanDropped
 }
 
 // RecordError says that one record cannot be used. The pipeline goes on; the

@@ -157,6 +157,9 @@ func (r *runner) offsets(into map[TopicPartition]CommittedOffset, plan uint64) {
 }
 
 func (w *Worker) produceLetter(d *deadLetter) error {
+	if w.opts.Locate != nil {
+		w.opts.Locate(&d.letter)
+	}
 	for exp, enc := range w.encoders {
 		if d.mask&(1<<exp) == 0 {
 			continue

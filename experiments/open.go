@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/mortise-dev/mortise/instances"
 	"github.com/mortise-dev/mortise/joiner"
 )
 
@@ -152,6 +153,9 @@ func (w *Worker) newRunner(partition int32, store joiner.Store) (*runner, error)
 	r.acceptLost = w.opts.AcceptGap
 	if len(w.pipeline.Features) > 0 {
 		r.enrich, r.life, r.spawn = w.opts.Enrichment, w.life, w.opts.Go
+	}
+	if take := w.opts.Rows; take != nil {
+		r.out.take = func(exp int, in *instances.Instance) error { return take(partition, exp, in) }
 	}
 	return r, nil
 }

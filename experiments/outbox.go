@@ -2,11 +2,15 @@ package experiments
 
 import (
 	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/instances"
 )
 
 // outbox keeps what a task puts out during a round, in one buffer, until the
-// worker produces it.
+// worker produces it. Rows that someone else takes pass it by.
 type outbox struct {
+	encoders []instances.Encoder // per experiment
+	take     func(exp int, in *instances.Instance) error
+
 	buf  []byte
 	rows []outRow
 	dead []deadLetter
@@ -24,12 +28,23 @@ type deadLetter struct {
 	letter mortise.DeadLetter
 }
 
+func newOutbox(p *Pipeline) outbox {
+	var o outbox
+	for _, c := range p.columns {
+		o.encoders = append(o.encoders, instances.NewJSONEncoder(c))
+	}
+	return o
+}
+
 // Row implements Sink.
-func (o *outbox) Row(exp int, key []byte, timeMS int64, row []byte) error {
-	r := outRow{exp: exp, timeMS: timeMS, key: len(o.buf)}
-	o.buf = append(o.buf, key...)
+func (o *outbox) Row(exp int, in *instances.Instance) error {
+	if o.take != nil {
+		return o.take(exp, in)
+	}
+	r := outRow{exp: exp, timeMS: in.TimeMS, key: len(o.buf)}
+	o.buf = append(o.buf, in.ID...)
 	r.row = len(o.buf)
-	o.buf = append(o.buf, row...)
+	o.buf = o.encoders[exp].Append(o.buf, in)
 	r.to = len(o.buf)
 	o.rows = append(o.rows, r)
 	return nil

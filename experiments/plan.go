@@ -215,6 +215,9 @@ func latePolicy(s string) joiner.Late {
 	return joiner.LateEmit
 }
 
+// Columns returns the columns of the pipeline's i-th experiment.
+func (p *Pipeline) Columns(i int) *instances.Columns { return p.columns[i] }
+
 // Name is the pipeline's name: its experiments', joined by "+".
 func (p *Pipeline) Name() string {
 	var names []string

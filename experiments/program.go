@@ -15,14 +15,14 @@ import (
 
 // Sink takes what a task puts out. Slices are valid during the call.
 type Sink interface {
-	// Row takes one encoded instance of experiment exp.
-	Row(exp int, key []byte, timeMS int64, row []byte) error
+	// Row takes one instance of experiment exp.
+	Row(exp int, in *instances.Instance) error
 	// DeadLetter takes a record that the experiments of mask cannot use.
 	DeadLetter(mask uint32, dl *mortise.DeadLetter) error
 }
 
 // program is the joiner.Program of one task: it reads impressions, evaluates
-// labels, and builds and encodes each experiment's rows.
+// labels, and builds each experiment's rows.
 type program struct {
 	pipeline *Pipeline
 	main     *clean.Reader
@@ -36,7 +36,6 @@ type program struct {
 	keys      [][]byte             // per key set, of the open impression
 	open      *joiner.Entry
 	opened    uint64 // counts Open
-	encoded   []byte
 	sampleKey []byte
 
 	needs   needs
@@ -59,7 +58,6 @@ type part struct {
 	selects []int       // slots of the selected fields
 	byslot  int         // slot of sample.by, -1 for the join key
 	sampler instances.Sampler
-	encoder *instances.JSONEncoder
 	inst    instances.Instance
 
 	deferred bool // its rows need more than the join knows; selects are slots of an env
@@ -79,7 +77,7 @@ func newProgram(p *Pipeline, sources []*clean.Source, sink Sink) *program {
 		g.labels = append(g.labels, labelReader{reader: s.NewReader()})
 	}
 	for exp, e := range p.Experiments {
-		pt := part{spec: e, byslot: -1, sampler: instances.NewSampler(e.Instance.Sample.Negatives), encoder: instances.NewJSONEncoder(p.columns[exp])}
+		pt := part{spec: e, byslot: -1, sampler: instances.NewSampler(e.Instance.Sample.Negatives)}
 		pt.labels = make([]labelEval, len(p.Join.Windows))
 		for i := range pt.labels {
 			pt.labels[i].label = -1
@@ -251,15 +249,14 @@ func (g *program) emit(exp int, em joiner.Emission, out *joiner.Outcome) error {
 	return nil
 }
 
-// write selects the instance's columns from row, encodes it and puts it out.
+// write selects the instance's columns from row and puts it out.
 func (g *program) write(exp int, row mortise.Row) error {
 	pt := &g.parts[exp]
 	inst := &pt.inst
 	for i, slot := range pt.selects {
 		inst.Selected[i] = row[slot]
 	}
-	g.encoded = pt.encoder.Append(g.encoded[:0], inst)
-	return g.sink.Row(exp, inst.ID, inst.TimeMS, g.encoded)
+	return g.sink.Row(exp, inst)
 }
 
 // revision follows the experiment's emission policy. A row's number is how many

@@ -72,6 +72,9 @@ func (w *Worker) work(r *runner, fetched []Fetched, nowMS int64) error {
 			if err := r.take(in, f.Records, f.Next, nowMS); err != nil {
 				return err
 			}
+			if f.CompleteMS > 0 {
+				r.clock.Complete(in, f.CompleteMS)
+			}
 			r.high[in] = f.HighWatermark
 			r.caughtUp[in] = r.next[in] >= f.HighWatermark
 		}

@@ -29,6 +29,9 @@ type Fetched struct {
 	Records       []mortise.Record // in offset order; Source is left 0; valid until the next Poll
 	Next          int64            // the next offset to read after Records (past compaction gaps and transaction markers)
 	HighWatermark int64            // the partition's end offset as last seen (last stable offset)
+	// CompleteMS is set by a transport that delivers in order of event time: all
+	// records of the partition up to and at that time, ms UTC, have come. 0 is not known.
+	CompleteMS int64
 }
 
 // Output is one record to be produced.

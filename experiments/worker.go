@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/instances"
 	"github.com/mortise-dev/mortise/joiner"
 	"github.com/mortise-dev/mortise/joiner/clean"
 )
@@ -69,6 +71,14 @@ type WorkerOptions struct {
 	// Letters takes the dead letters of experiments whose output says a file,
 	// which need it.
 	Letters func(experiment string, line []byte) error
+	// Locate, where set, puts into a dead letter where its record came from, when
+	// partition and offset are not a topic's but only order the records.
+	Locate func(dl *mortise.DeadLetter)
+	// Rows, where set, takes the instances of a task, in the order in which they
+	// are put out, instead of their being encoded and produced: in is valid during
+	// the call, on the task's goroutine. What it has taken is not taken back when
+	// the worker begins again, so it is for transports that never lose anything.
+	Rows func(partition int32, exp int, in *instances.Instance) error
 }
 
 // EnsureDefaults fills in zero fields.

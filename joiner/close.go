@@ -52,6 +52,10 @@ func (t *Task) close(e *Entry, late bool) error {
 			return err
 		}
 	}
+	if e.TimeMS < t.opts.FromMS {
+		t.drop(e, sound, mortise.ReasonOutOfRange)
+		return nil
+	}
 	if _, err := t.gather(e, sound, true); err != nil {
 		return err
 	}

@@ -112,7 +112,7 @@ func (t *Task) provisional(e *Entry, p *pendingEntry, arrival bool) (changed boo
 	if !arrival && fresh == 0 {
 		return false, nil
 	}
-	if !t.silent {
+	if !t.silent && e.TimeMS >= t.opts.FromMS {
 		em := Emission{Accept: sound, Provisional: true, Positives: int(p.positives), ArrivedNegative: p.arrivedNegative}
 		if arrival {
 			em.ArrivedNegative = windows == 0

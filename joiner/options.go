@@ -55,6 +55,10 @@ type Options struct {
 	// Early asks for provisional rows as impressions and labels arrive, at the
 	// price of an index over pending impressions.
 	Early bool
+	// FromMS keeps impressions before it out of what is put out: they are read for
+	// dedup alone, and dropped as out of range when they close. The default, 0,
+	// keeps none out.
+	FromMS int64
 	// Experiments is how many experiments share the task, at most MaxExperiments.
 	Experiments int
 	// BucketMS is the event-time span of a bucket of impressions; the store must

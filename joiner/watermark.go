@@ -26,6 +26,7 @@ type input struct {
 	slackMS    int64 // out_of_orderness
 	idleMS     int64 // idle_after; <= 0: never idle
 	maxMS      int64 // max event time seen
+	completeMS int64 // all up to here has come, as its source says; NoTimeMS where that is not known
 	lastWallMS int64 // when it was last heard, or when it started
 	caughtUp   bool
 	ended      bool
@@ -41,7 +42,7 @@ func NewWatermarks(startMS int64) *Watermarks { return &Watermarks{startMS: star
 
 // AddInput adds one partition and returns its index. nowMS is wall time.
 func (w *Watermarks) AddInput(outOfOrdernessMS, idleAfterMS, nowMS int64) int {
-	w.inputs = append(w.inputs, input{slackMS: outOfOrdernessMS, idleMS: idleAfterMS, maxMS: NoTimeMS, lastWallMS: nowMS})
+	w.inputs = append(w.inputs, input{slackMS: outOfOrdernessMS, idleMS: idleAfterMS, maxMS: NoTimeMS, completeMS: NoTimeMS, lastWallMS: nowMS})
 	return len(w.inputs) - 1
 }
 
@@ -52,6 +53,14 @@ func (w *Watermarks) Observe(i int, timeMS, nowMS int64) {
 	if timeMS > in.maxMS {
 		in.maxMS = timeMS
 	}
+}
+
+// Complete says that all events of input i up to and at timeMS have come. A source
+// that is in order of event time knows it, even while this input is silent: from
+// then on that counts, and not what is seen.
+func (w *Watermarks) Complete(i int, timeMS int64) {
+	in := &w.inputs[i]
+	in.completeMS = max(in.completeMS, timeMS)
 }
 
 // SetCaughtUp says whether input i has been read to its end, as last known.
@@ -112,8 +121,8 @@ func (in *input) reachedMS() int64 {
 	if in.shuffled {
 		return in.leastOrigin()
 	}
-	if in.maxMS == NoTimeMS {
-		return NoTimeMS
+	if in.maxMS == NoTimeMS || in.completeMS != NoTimeMS {
+		return in.completeMS
 	}
 	return in.maxMS - in.slackMS
 }

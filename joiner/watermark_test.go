@@ -118,3 +118,30 @@ func TestEndedInputsDoNotHold(t *testing.T) {
 		t.Fatalf("the end moved the watermark to %d", w.Current())
 	}
 }
+
+// A source in order of event time says how far it has come, whatever its slack,
+// and while it is silent.
+func TestWatermarkOfACompleteSource(t *testing.T) {
+	w := NewWatermarks(NoTimeMS)
+	main, label := w.AddInput(30, 0, 0), w.AddInput(30, 0, 0)
+	w.Observe(main, 100, 0)
+	w.Complete(main, 99)
+	if got := w.Advance(0); got != NoTimeMS {
+		t.Fatalf("the label stream has not said anything yet: watermark %d", got)
+	}
+	w.Complete(label, 99)
+	if got := w.Advance(0); got != 99 {
+		t.Fatalf("watermark %d, want 99", got)
+	}
+	w.Observe(main, 500, 0)
+	w.Complete(main, 120)
+	w.Complete(label, 120)
+	if got := w.Advance(0); got != 120 {
+		t.Fatalf("watermark %d, want 120", got)
+	}
+	w.Complete(label, 90)
+	w.End(main)
+	if got := w.Advance(0); got != 120 {
+		t.Fatalf("watermark %d, want 120: it never goes back", got)
+	}
+}
