@@ -51,7 +51,7 @@ func (c *console) debug(ctx context.Context, f *debugFlags, args []string) error
 	if err != nil {
 		return err
 	}
-	rec, err := openInputs(plan, inputs)
+	rec, err := openInputs(ctx, plan, inputs)
 	if err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func (rec *recording) publishAll(ctx context.Context, cl *cluster, published cha
 }
 
 // openInputs finds each input's source among the experiments and opens its files.
-func openInputs(plan *experiments.Plan, inputs []input) (*recording, error) {
+func openInputs(ctx context.Context, plan *experiments.Plan, inputs []input) (*recording, error) {
 	rec := &recording{}
 	var streams []recorded.Stream
 	for _, in := range inputs {
@@ -101,7 +101,7 @@ func openInputs(plan *experiments.Plan, inputs []input) (*recording, error) {
 					if slices.Contains(rec.topics, s.Topic) {
 						continue
 					}
-					stream, err := openStream(e, s, in.patterns)
+					stream, err := openStream(ctx, e, s, in.patterns)
 					if err != nil {
 						return nil, fmt.Errorf("--input %s: %w", in.name, err)
 					}
@@ -122,8 +122,8 @@ func openInputs(plan *experiments.Plan, inputs []input) (*recording, error) {
 	return rec, nil
 }
 
-func openStream(e *spec.Experiment, s *spec.Source, patterns []string) (recorded.Stream, error) {
-	files, err := recorded.Open(patterns...)
+func openStream(ctx context.Context, e *spec.Experiment, s *spec.Source, patterns []string) (recorded.Stream, error) {
+	files, err := recorded.Open(ctx, recorded.Options{}, patterns...)
 	if err != nil {
 		return recorded.Stream{}, err
 	}
@@ -173,7 +173,7 @@ func (rec *recording) publish(ctx context.Context, conn kafka.Connection, speed 
 		}
 		if failed == nil {
 			if failed = pub.Publish(rec.topics[ev.Stream], ev.Key, ev.Data, ev.TimeMS); failed != nil {
-				failed = fmt.Errorf("%s:%d: %w", ev.File, ev.Number, failed)
+				failed = fmt.Errorf("%s: %w", ev.Where(), failed)
 			}
 			rec.lines.Add(1)
 		}

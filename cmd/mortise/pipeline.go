@@ -29,7 +29,7 @@ func (c *console) pipeline(ctx context.Context, f *runFlags, args []string) (sum
 	if err != nil {
 		return nil, err
 	}
-	rec, err := f.openInputs(plan)
+	rec, err := f.openInputs(ctx, plan)
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func (c *console) replay(ctx context.Context, f *replayFlags, args []string) err
 	if err != nil {
 		return err
 	}
-	rec, err := openInputs(plan, inputs)
+	rec, err := openInputs(ctx, plan, inputs)
 	if err != nil {
 		return err
 	}

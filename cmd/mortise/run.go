@@ -75,10 +75,10 @@ func (c *console) run(ctx context.Context, f *runFlags, args []string) error {
 }
 
 // openInputs opens --input; nil when there is none.
-func (f *runFlags) openInputs(plan *experiments.Plan) (*recording, error) {
+func (f *runFlags) openInputs(ctx context.Context, plan *experiments.Plan) (*recording, error) {
 	inputs, err := parseInputs(f.inputs)
 	if err != nil || len(inputs) == 0 {
 		return nil, err
 	}
-	return openInputs(plan, inputs)
+	return openInputs(ctx, plan, inputs)
 }

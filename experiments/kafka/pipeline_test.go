@@ -147,7 +147,7 @@ func (r *feedRun) publish(t *testing.T, inputs map[string][]string, over time.Du
 	var streams []recorded.Stream
 	var names []string
 	for i := range e.Sources {
-		files, err := recorded.Open(inputs[e.Sources[i].Name]...)
+		files, err := recorded.Open(t.Context(), recorded.Options{}, inputs[e.Sources[i].Name]...)
 		if err != nil {
 			t.Fatal(err)
 		}

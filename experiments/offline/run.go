@@ -33,7 +33,7 @@ type Job struct {
 // Run runs the pipeline and returns what it came to, ledgers included. Lines are
 // taken in merged by event time, so that the same files give the same rows.
 func Run(ctx context.Context, p *experiments.Pipeline, job Job) (experiments.Status, error) {
-	merged, topics, err := open(p, job.Inputs)
+	merged, topics, err := open(ctx, p, job.Inputs)
 	if err != nil {
 		return experiments.Status{}, err
 	}
@@ -56,7 +56,7 @@ func Run(ctx context.Context, p *experiments.Pipeline, job Job) (experiments.Sta
 
 // open opens a stream for each topic that the pipeline reads and inputs has
 // files for, in the order of the pipeline's sources.
-func open(p *experiments.Pipeline, inputs map[string][]string) (*recorded.Merged, []string, error) {
+func open(ctx context.Context, p *experiments.Pipeline, inputs map[string][]string) (*recorded.Merged, []string, error) {
 	known := map[string]bool{}
 	var streams []recorded.Stream
 	var topics []string
@@ -73,7 +73,7 @@ func open(p *experiments.Pipeline, inputs map[string][]string) (*recorded.Merged
 		if at < 0 || slices.Contains(topics, in.Topic) {
 			continue
 		}
-		stream, err := openStream(p, in, at, patterns)
+		stream, err := openStream(ctx, p, in, at, patterns)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -88,8 +88,8 @@ func open(p *experiments.Pipeline, inputs map[string][]string) (*recorded.Merged
 	return merged, topics, err
 }
 
-func openStream(p *experiments.Pipeline, in *experiments.Input, exp int, patterns []string) (recorded.Stream, error) {
-	files, err := recorded.Open(patterns...)
+func openStream(ctx context.Context, p *experiments.Pipeline, in *experiments.Input, exp int, patterns []string) (recorded.Stream, error) {
+	files, err := recorded.Open(ctx, recorded.Options{}, patterns...)
 	if err != nil {
 		return recorded.Stream{}, fmt.Errorf("input %s: %w", in.Specs[exp].Name, err)
 	}

@@ -1,54 +1,83 @@
 package recorded
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"sync/atomic"
 )
 
-// Files is a set of files, read one after another in order of their names. One
-// goroutine reads it; Progress may be called from any.
+// Options says how files are read.
+type Options struct {
+	// Stdin is what "-" stands for. The default is the process' standard input.
+	Stdin io.Reader
+}
+
+// RowReader reads the lines of one file, or of a part of it, in their order. One
+// goroutine uses it.
+type RowReader interface {
+	// Next returns the next line that is not blank, and io.EOF after the last. It
+	// is valid until the next call. A *ReadError says where a file is damaged.
+	Next() (Line, error)
+	// Close closes the file.
+	Close() error
+}
+
+// Files is a set of files, read one after another in order of their names, or
+// in pieces (Units) by several goroutines. One goroutine calls Next; Progress
+// may be called from any.
 type Files struct {
+	files []*file
 	paths []string
 	total int64 // bytes on disk; -1 when it cannot be known
 	read  atomic.Int64
-	stdin io.Reader
 
-	opened int // paths that have been opened
-	cur    *lines
+	opened int // files that have been opened by Next
+	cur    RowReader
 }
 
-// Open finds the files that patterns name. A pattern is a file, a glob as in
-// path/filepath, or "-" for the standard input; one that names nothing is an
-// error, as is a directory. Files that several patterns name are read once.
-func Open(patterns ...string) (*Files, error) {
+// Open finds the files that patterns name, and opens each once to see that it
+// can be read. A pattern is a file, a glob as in path/filepath, or "-" for the
+// standard input; one that names nothing is an error, as is a directory. Files
+// that several patterns name are read once. ctx bounds the reading, too.
+func Open(_ context.Context, o Options, patterns ...string) (*Files, error) {
+	if o.Stdin == nil {
+		o.Stdin = os.Stdin
+	}
 	paths, err := expand(patterns)
 	if err != nil {
 		return nil, err
 	}
-	f := &Files{paths: paths, stdin: os.Stdin}
+	f := &Files{paths: paths}
 	for _, path := range paths {
-		size, known := sizeOf(path)
-		if !known {
-			f.total = -1
-			break
+		file := openFile(path, o.Stdin)
+		if err := file.check(); err != nil {
+			return nil, err
 		}
-		f.total += size
+		f.files = append(f.files, file)
+		if file.sizeBytes < 0 || f.total < 0 {
+			f.total = -1
+			continue
+		}
+		f.total += file.sizeBytes
 	}
 	return f, nil
 }
 
-// sizeOf returns the size of a file; false for pipes and the standard input.
-func sizeOf(path string) (int64, bool) {
-	if path == Stdin {
-		return 0, false
+// check reads the file's beginning, if it can be read again.
+func (f *file) check() error {
+	if f.sizeBytes < 0 {
+		return nil
 	}
-	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() {
-		return 0, false
+	var aside atomic.Int64
+	l, err := openLines(f, &aside)
+	if err != nil {
+		return err
 	}
-	return info.Size(), true
+	f.plain = l.format == plainText
+	return l.Close()
 }
 
 // Paths returns the files, in order.
@@ -63,17 +92,17 @@ func (f *Files) Progress() (readBytes, totalBytes int64) { return f.read.Load(),
 func (f *Files) Next() (Line, error) {
 	for {
 		if f.cur == nil {
-			if f.opened == len(f.paths) {
+			if f.opened == len(f.files) {
 				return Line{}, io.EOF
 			}
-			cur, err := openLines(f.paths[f.opened], f.stdin, &f.read)
+			cur, err := f.files[f.opened].rows(&f.read)
 			if err != nil {
 				return Line{}, err
 			}
 			f.opened++
 			f.cur = cur
 		}
-		line, err := f.cur.next()
+		line, err := f.cur.Next()
 		if !errors.Is(err, io.EOF) {
 			return line, err
 		}
@@ -83,6 +112,15 @@ func (f *Files) Next() (Line, error) {
 	}
 }
 
+// rows reads the file from its beginning.
+func (f *file) rows(read *atomic.Int64) (RowReader, error) {
+	l, err := openLines(f, read)
+	if err != nil {
+		return nil, err // a nil *lines would not be a nil RowReader
+	}
+	return l, nil
+}
+
 // Close closes the file that is open.
 func (f *Files) Close() error {
 	if f.cur == nil {
@@ -90,5 +128,8 @@ func (f *Files) Close() error {
 	}
 	cur := f.cur
 	f.cur = nil
-	return cur.close()
+	return cur.Close()
 }
+
+// fromStdin reports whether the standard input is one of the files.
+func (f *Files) fromStdin() bool { return slices.Contains(f.paths, Stdin) }

@@ -15,6 +15,9 @@ import (
 // `zstd --long` writes.
 const maxWindowBytes = 128 << 20
 
+// plainText is the format of what is not compressed.
+const plainText = "plain"
+
 var (
 	gzipMagic = []byte{0x1f, 0x8b}
 	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
@@ -60,11 +63,7 @@ func decompress(r *bufio.Reader) (text *bufio.Reader, format string, release fun
 		}
 		text, format, release = bufio.NewReaderSize(z, bufferBytes), "zstd", z.Close
 	default:
-		text, format, release = r, "plain", func() {}
-	}
-	if mark, err := text.Peek(len(utf8Mark)); err == nil && bytes.Equal(mark, utf8Mark) {
-		_, err = text.Discard(len(utf8Mark))
-		return text, format, release, err
+		text, format, release = r, plainText, func() {}
 	}
 	return text, format, release, nil
 }

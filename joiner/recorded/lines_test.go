@@ -50,7 +50,7 @@ func zstded(t testing.TB, data []byte) []byte {
 // all returns the lines of patterns as "name:number text", and how it ended.
 func all(t testing.TB, patterns ...string) ([]string, error) {
 	t.Helper()
-	f, err := Open(patterns...)
+	f, err := Open(t.Context(), Options{}, patterns...)
 	if err != nil {
 		return nil, err
 	}
@@ -120,14 +120,14 @@ func TestOpenErrors(t *testing.T) {
 		dir:                           "is a directory",
 		filepath.Dir(dir) + "/*":      "is a directory",
 	} {
-		if _, err := Open(filepath.Join(dir, "there"), pattern); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Open(t.Context(), Options{}, filepath.Join(dir, "there"), pattern); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want an error with %q", pattern, err, want)
 		}
 	}
-	if _, err := Open(); err == nil {
+	if _, err := Open(t.Context(), Options{}); err == nil {
 		t.Error("no patterns: no error")
 	}
-	if _, err := Open(filepath.Join(dir, "missing")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Open(t.Context(), Options{}, filepath.Join(dir, "missing")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing file: got %v, want it to wrap ErrNotExist", err)
 	}
 }
@@ -137,7 +137,7 @@ func TestUnreadableFileIsNamed(t *testing.T) {
 		// Root may read everything; a file that goes away after Open stands in.
 		dir := t.TempDir()
 		path := write(t, dir, "gone", []byte("x\n"))
-		f, err := Open(path)
+		f, err := Open(t.Context(), Options{}, path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -206,7 +206,7 @@ func TestLongLines(t *testing.T) {
 	dir := t.TempDir()
 	long := bytes.Repeat([]byte("x"), MaxLineBytes)
 	path := write(t, dir, "f", append(append([]byte("a\n"), long...), "\r\nb\n"...))
-	f, err := Open(path)
+	f, err := Open(t.Context(), Options{}, path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,11 +224,10 @@ func TestLongLines(t *testing.T) {
 }
 
 func TestStdin(t *testing.T) {
-	f, err := Open("-")
+	f, err := Open(t.Context(), Options{Stdin: iotest.OneByteReader(bytes.NewReader(gzipped(t, []byte("a\nb"))))}, "-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.stdin = iotest.OneByteReader(bytes.NewReader(gzipped(t, []byte("a\nb"))))
 	for _, want := range []string{"a", "b"} {
 		if line, err := f.Next(); err != nil || string(line.Data) != want || line.File != "stdin" {
 			t.Fatalf("got %q of %q, %v, want %q", line.Data, line.File, err, want)
@@ -246,13 +245,12 @@ func TestProgressCountsBytesOnDisk(t *testing.T) {
 	dir := t.TempDir()
 	text := bytes.Repeat([]byte("some line of text\n"), 50_000)
 	a, b := write(t, dir, "a", text), write(t, dir, "b", gzipped(t, text))
-	f, err := Open(a, b)
+	f, err := Open(t.Context(), Options{}, a, b)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	sizeA, _ := sizeOf(a)
-	sizeB, _ := sizeOf(b)
+	sizeA, sizeB := openFile(a, nil).sizeBytes, openFile(b, nil).sizeBytes
 	if read, total := f.Progress(); read != 0 || total != sizeA+sizeB {
 		t.Errorf("before: %d of %d, want 0 of %d", read, total, sizeA+sizeB)
 	}
@@ -283,7 +281,10 @@ func FuzzLines(f *testing.F) {
 	f.Add(zstded(f, []byte("a\nb\n")))
 	f.Add(gzipped(f, []byte("a\nb\n"))[:15])
 	f.Fuzz(func(t *testing.T, data []byte) {
-		files := &Files{paths: []string{Stdin}, stdin: bytes.NewReader(data)}
+		files, err := Open(t.Context(), Options{Stdin: bytes.NewReader(data)}, Stdin)
+		if err != nil {
+			t.Fatal(err)
+		}
 		defer files.Close()
 		var got [][]byte
 		var ended error

@@ -46,10 +46,8 @@ type Merged struct {
 // run is one file on its way through the merge.
 type run struct {
 	stream, file int
-	path         string
 	src          *Stream
-	read         *atomic.Int64
-	lines        *lines // nil while only the head is known
+	lines        RowReader // nil while only the head is known
 	event        Event
 	order        int64  // time that the run is ordered by
 	head         []byte // a copy of the first line while the file is closed
@@ -62,7 +60,7 @@ func Merge(streams ...Stream) (*Merged, error) {
 	m := &Merged{streams: slices.Clone(streams)}
 	fromStdin := 0
 	for i := range streams {
-		if slices.Contains(streams[i].Files.paths, Stdin) {
+		if streams[i].Files.fromStdin() {
 			fromStdin++
 		}
 	}
@@ -71,8 +69,8 @@ func Merge(streams ...Stream) (*Merged, error) {
 	}
 	for i := range m.streams {
 		s := &m.streams[i]
-		for j, path := range s.Files.paths {
-			r := &run{stream: i, file: j, path: path, src: s, read: &s.Files.read, order: math.MinInt64}
+		for j := range s.Files.files {
+			r := &run{stream: i, file: j, src: s, order: math.MinInt64}
 			more, err := r.begin()
 			if err != nil {
 				return nil, errors.Join(err, m.Close())
@@ -139,22 +137,25 @@ func (m *Merged) Close() error {
 // begin reads the first line and closes the file again, if it can be opened
 // twice. What it reads is counted when the file is read in earnest.
 func (r *run) begin() (more bool, err error) {
-	_, again := sizeOf(r.path)
+	f, read := r.src.Files.files[r.file], &r.src.Files.read
+	again := f.sizeBytes >= 0
 	var aside atomic.Int64
-	counter := r.read
+	counter := read
 	if again {
 		counter = &aside
 	}
-	if r.lines, err = openLines(r.path, r.src.Files.stdin, counter); err != nil {
+	if r.lines, err = f.rows(counter); err != nil {
 		return false, err
 	}
 	if more, err = r.advance(); err != nil || !more {
-		r.read.Add(aside.Load())
+		read.Add(aside.Load())
 		return false, errors.Join(err, r.closeLines())
 	}
 	if again {
 		r.head = slices.Clone(r.event.Data)
-		r.understand(Line{Data: r.head, File: r.event.File, Number: r.event.Number})
+		line := r.event.Line
+		line.Data = r.head
+		r.understand(line)
 		return true, r.closeLines()
 	}
 	return true, nil
@@ -165,13 +166,14 @@ func (r *run) reopen() error {
 	if r.lines != nil {
 		return nil
 	}
-	opened, err := openLines(r.path, r.src.Files.stdin, r.read)
+	f := r.src.Files.files[r.file]
+	opened, err := f.rows(&r.src.Files.read)
 	if err != nil {
 		return err
 	}
 	r.lines = opened
-	if _, err := opened.next(); errors.Is(err, io.EOF) {
-		return &ReadError{File: r.path, Err: io.ErrUnexpectedEOF, Cause: "the file lost its first line while it was read"}
+	if _, err := opened.Next(); errors.Is(err, io.EOF) {
+		return &ReadError{File: f.name, Err: io.ErrUnexpectedEOF, Cause: "the file lost its first line while it was read"}
 	} else if err != nil {
 		return err
 	}
@@ -181,7 +183,7 @@ func (r *run) reopen() error {
 // advance reads the next line; false at the end of the file.
 func (r *run) advance() (more bool, err error) {
 	r.head = nil
-	line, err := r.lines.next()
+	line, err := r.lines.Next()
 	if errors.Is(err, io.EOF) {
 		return false, r.closeLines()
 	}
@@ -209,7 +211,7 @@ func (r *run) closeLines() error {
 	}
 	l := r.lines
 	r.lines = nil
-	return l.close()
+	return l.Close()
 }
 
 // heads is a heap of runs by the time of their next line.

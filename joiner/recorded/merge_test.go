@@ -24,7 +24,7 @@ func byNumber(line []byte) (int64, []byte, bool) {
 
 func stream(t testing.TB, patterns ...string) Stream {
 	t.Helper()
-	f, err := Open(patterns...)
+	f, err := Open(t.Context(), Options{}, patterns...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +197,7 @@ func TestMergeNamesDamage(t *testing.T) {
 	if !errors.As(err, &damage) || damage.File != path {
 		t.Errorf("got %v, want a ReadError that names %s", err, path)
 	}
-	if _, err := Merge(stream(t, write(t, dir, "parquet", []byte("PAR1xxxx")))); err == nil || !strings.Contains(err.Error(), "Parquet") {
+	if _, err := Open(t.Context(), Options{}, write(t, dir, "parquet", []byte("PAR1xxxx"))); err == nil || !strings.Contains(err.Error(), "Parquet") {
 		t.Errorf("a foreign file: got %v", err)
 	}
 	if _, err := Merge(stream(t, "-"), stream(t, "-")); err == nil {
