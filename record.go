@@ -38,11 +38,12 @@ const (
 	ReasonExpression          // an expression failed on this record
 	ReasonLost                // the record's log was gone when state had to be rebuilt
 	ReasonOutOfRange          // outside the range of event time that a backfill was asked for
+	ReasonBadSchema           // the value names no known schema, or is not what its schema says
 	NumReasons
 )
 
 var reasonNames = [NumReasons]string{"", "filtered", "duplicate", "sampled", "late", "bad_json", "bad_field", "bad_time",
-	"missing_key", "clean_failed", "clean_dropped", "expression", "lost", "out_of_range"}
+	"missing_key", "clean_failed", "clean_dropped", "expression", "lost", "out_of_range", "bad_schema"}
 
 // String returns the reason's stable name, as used in metrics and dead letters.
 func (r Reason) String() string {
