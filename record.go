@@ -56,7 +56,7 @@ func (r Reason) String() string {
 // IsDeadLetter reports whether a record dropped for r is broken, and so goes to
 // the dead letters, rather than left out on purpose.
 func (r Reason) IsDeadLetter() bool {
-	return r >= ReasonBadJSON && r < ReasonLost && r != ReasonCleanDropped
+	return r >= ReasonBadJSON && r < ReasonLost && r != ReasonCleanDropped || r == ReasonBadSchema
 }
 
 // RecordError says that one record cannot be used. The pipeline goes on; the
