@@ -135,7 +135,6 @@ func (d *Decoder) read(s *step, value []byte, i int, into *instances.Instance) (
 	return next, nil
 }
 
-
 // plainMS reads numbers as ms; instances have no other times.
 type plainMS struct{}
 
