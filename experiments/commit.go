@@ -109,7 +109,7 @@ func (w *Worker) commit(ctx context.Context, manifest bool) error {
 		if !r.isSettled() {
 			continue
 		}
-		if err := r.task.Commit(r.task.Snapshot(w.pipeline.Fingerprint(), r.next)); err != nil {
+		if err := r.task.Commit(r.snapshot(w.pipeline.Fingerprint())); err != nil {
 			return fmt.Errorf("committing state: %w", &taskError{r.partition, err})
 		}
 	}
@@ -148,7 +148,7 @@ func (r *runner) offsets(into map[TopicPartition]CommittedOffset, plan uint64) {
 		tp := TopicPartition{r.pipeline.Sources[in].Topic, r.partition}
 		c := CommittedOffset{Next: r.next[in]}
 		if in == 0 {
-			c.Metadata = r.task.Snapshot(plan, r.next).Metadata()
+			c.Metadata = r.snapshot(plan).Metadata()
 		} else if prior, ok := into[tp]; ok {
 			c.Metadata = prior.Metadata
 		}

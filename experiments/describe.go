@@ -44,6 +44,7 @@ type SourceDescription struct {
 	Unit           string `json:"unit"`
 	OutOfOrderness string `json:"out_of_orderness"`
 	IdleAfter      string `json:"idle_after"`
+	MaxAhead       string `json:"max_ahead"`
 	Shuffled       string `json:"shuffled,omitempty"` // through an internal topic: by these fields
 }
 
@@ -108,7 +109,7 @@ func (p *Pipeline) describe() PipelineDescription {
 			shuffled = strings.Join(PartitionFields(first, s), ", ")
 		}
 		d.Sources = append(d.Sources, SourceDescription{Shuffled: shuffled, Topic: in.ID, Role: role, EventTime: s.TimeField, Unit: s.TimeUnit,
-			OutOfOrderness: mortise.FormatDuration(s.OutOfOrderness), IdleAfter: mortise.FormatDuration(s.IdleAfter)})
+			OutOfOrderness: mortise.FormatDuration(s.OutOfOrderness), IdleAfter: mortise.FormatDuration(s.IdleAfter), MaxAhead: mortise.FormatDuration(s.MaxAhead)})
 	}
 	for _, w := range p.Join.Windows {
 		d.Windows = append(d.Windows, WindowDescription{Topic: p.Sources[w.Source].ID, Before: millis(w.BeforeMS), Within: millis(w.WithinMS),

@@ -12,16 +12,19 @@ import (
 // Extractor reads the event time and the partition key of one source's raw
 // lines, for publishing them. One goroutine uses it.
 type Extractor struct {
-	reader *clean.Reader
-	record mortise.Record
-	event  clean.Event
+	reader  *clean.Reader
+	record  mortise.Record
+	event   clean.Event
+	nowMS   func() int64 // nil: any time will do
+	aheadMS int64
 }
 
 // NewExtractor makes one for a source of e; a clean function that it names must
-// be registered.
+// be registered. Times that lie further ahead of nowMS than the source allows are
+// not readable; a nil nowMS allows all.
 func NewExtractor(e *spec.Experiment, s *spec.Source, nowMS func() int64) (*Extractor, error) {
 	opts := clean.Options{Name: s.Name, TimeField: s.TimeField, TimeUnit: s.TimeUnit, PartitionBy: PartitionFields(e, s),
-		Experiments: []clean.Experiment{{Fields: s.Fields}}, NowMS: nowMS}
+		Experiments: []clean.Experiment{{Fields: s.Fields}}}
 	for _, d := range s.Derive {
 		opts.Experiments[0].Derive = append(opts.Experiments[0].Derive, clean.Derived{Name: d.Name, Program: d.Program})
 	}
@@ -36,7 +39,7 @@ func NewExtractor(e *spec.Experiment, s *spec.Source, nowMS func() int64) (*Extr
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", e.Path, err)
 	}
-	return &Extractor{reader: c.NewReader(), record: mortise.Record{Topic: s.Topic}}, nil
+	return &Extractor{reader: c.NewReader(), record: mortise.Record{Topic: s.Topic}, nowMS: nowMS, aheadMS: s.MaxAhead.Milliseconds()}, nil
 }
 
 // Extract returns the line's event time and, if it has one, the key that its
@@ -50,6 +53,9 @@ func (x *Extractor) Extract(line []byte) (timeMS int64, key []byte, ok bool) {
 // Read is Extract for a record, which a clean function may look at as a whole.
 func (x *Extractor) Read(rec *mortise.Record) (timeMS int64, key []byte, ok bool) {
 	err := x.reader.Intake(rec, &x.event)
+	if x.nowMS != nil && x.event.TimeMS > x.nowMS()+x.aheadMS {
+		return 0, nil, false
+	}
 	if err == nil {
 		return x.event.TimeMS, x.event.PartitionKey, true
 	}

@@ -34,12 +34,17 @@ func (w *Worker) openTask(ctx context.Context, partition int32, committed []Comm
 	}
 	for in := range w.pipeline.Sources {
 		switch {
-		case local != nil:
-			r.next[in] = local.Offsets[in]
+		case local != nil: // what lies before at.Lows is of no use to anybody any more
+			r.next[in] = max(local.Offsets[in], at.Lows[in])
 		case at != nil:
 			r.next[in] = at.Lows[in]
 		default:
 			r.next[in] = w.startOffset(in)
+		}
+	}
+	if at != nil {
+		for in := range r.aheads {
+			r.aheads[in].resume(at.Ahead)
 		}
 	}
 	if at != nil && !at.Equal(local) {

@@ -228,13 +228,13 @@ func (p *Pipeline) Name() string {
 }
 
 // cleaners compiles the cleaning of every input over all experiments.
-func (p *Pipeline) cleaners(nowMS func() int64) ([]*clean.Source, error) {
+func (p *Pipeline) cleaners() ([]*clean.Source, error) {
 	var all []*clean.Source
 	for i := range p.Sources {
 		in := &p.Sources[i]
 		first := in.Specs[0]
 		opts := clean.Options{Name: first.Name, TimeField: first.TimeField, TimeUnit: first.TimeUnit, Keys: in.compact(),
-			PartitionBy: PartitionFields(p.Experiments[0], first), NowMS: nowMS, Strict: i != 0, IntakeKeys: i != 0 || p.Join.Early}
+			PartitionBy: PartitionFields(p.Experiments[0], first), Strict: i != 0, IntakeKeys: i != 0 || p.Join.Early}
 		if first.Clean != "" {
 			fn, ok := clean.Lookup(first.Clean)
 			if !ok {

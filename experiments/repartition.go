@@ -46,7 +46,7 @@ func (p *Pipeline) Shuffled(group string) (*Pipeline, []*Shuffle) {
 			continue
 		}
 		by := PartitionFields(p.Experiments[0], s)
-		way := fmt.Sprint(s.Topic, s.TimeField, s.TimeUnit, s.IdleAfter, s.Clean, by, typesOf(s, by))
+		way := fmt.Sprint(s.Topic, s.TimeField, s.TimeUnit, s.IdleAfter, s.MaxAhead, s.Clean, by, typesOf(s, by))
 		sh := byWay[way]
 		if sh == nil {
 			name := topicName(group) + ".repartition." + s.Name

@@ -24,6 +24,7 @@ type runner struct {
 	checkers  []*clean.Reader // per input: a label is decoded whole while its keys are in use
 	clock     *joiner.Watermarks
 	places    []placement // per input
+	aheads    []ahead     // per input
 	next      []int64     // per input: the next offset to read
 	high      []int64     // per input: the end offset as last seen
 	caughtUp  []bool      // per input: read up to there
@@ -81,6 +82,7 @@ func newRunner(p *Pipeline, partition int32, partitions int, sources []*clean.So
 	for i, s := range sources {
 		r.readers, r.checkers = append(r.readers, s.NewReader()), append(r.checkers, s.NewReader())
 		first := p.Sources[i].Specs[0]
+		r.aheads = append(r.aheads, ahead{source: i, maxMS: first.MaxAhead.Milliseconds()})
 		if p.Sources[i].Shuffle != nil {
 			r.clock.AddShuffled(first.OutOfOrderness.Milliseconds(), nowMS)
 			continue
@@ -203,6 +205,9 @@ func (r *runner) takeOne(in int, read *mortise.Record, nowMS int64) error {
 	reader := r.readers[in]
 	if err := reader.Intake(rec, ev); err != nil {
 		return r.refuse(in, rec, err)
+	}
+	if r.tooFarAhead(in, read.Offset, ev.TimeMS, nowMS) {
+		return r.refuse(in, rec, r.aheads[in].fault(r.pipeline.Sources[in].Specs[0].TimeField, ev.TimeMS))
 	}
 	if p := &r.places[in]; r.rebuild == nil && ev.PartitionKey != nil && p.due(read.Offset) {
 		p.check(read, ev, r.checkers[in])

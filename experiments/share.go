@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/zeebo/xxh3"
 
@@ -55,6 +56,9 @@ func shareKey(e *spec.Experiment) string {
 			in.Where, in.Fields = whereText(s), fmt.Sprint(s.Row())
 		}
 		text := fmt.Sprintf("%+v", in)
+		if s.MaxAhead != time.Hour { // said only where it is not the default: groups that are older than the key go on
+			text += " ahead " + s.MaxAhead.String()
+		}
 		if s.Repartition {
 			text += " shuffled"
 		}

@@ -51,8 +51,8 @@ type awaited struct {
 }
 
 // NewStories prepares for one run of p.
-func NewStories(p *Pipeline, nowMS func() int64) (*Stories, error) {
-	cleaners, err := p.cleaners(nowMS)
+func NewStories(p *Pipeline) (*Stories, error) {
+	cleaners, err := p.cleaners()
 	if err != nil {
 		return nil, err
 	}

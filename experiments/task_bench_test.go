@@ -85,7 +85,7 @@ func benchmarkTask(b *testing.B, pending int64, payload int, dedup bool) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	cleaners, err := plan.Pipelines[0].cleaners(func() int64 { return 1_900_000_000_000 })
+	cleaners, err := plan.Pipelines[0].cleaners()
 	if err != nil {
 		b.Fatal(err)
 	}

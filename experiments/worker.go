@@ -150,7 +150,7 @@ func NewWorker(p *Pipeline, t Transport, s States, group string, opts WorkerOpti
 	opts.EnsureDefaults()
 	setDefault(&opts.MaxAhead, max(time.Duration(p.Join.DelayMS/4)*time.Millisecond, time.Minute))
 	w := &Worker{pipeline: p, transport: t, states: s, opts: opts, name: group, inputOf: map[string][]int{}}
-	cleaners, err := p.cleaners(w.nowMS)
+	cleaners, err := p.cleaners()
 	if err != nil {
 		return nil, err
 	}

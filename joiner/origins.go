@@ -26,7 +26,7 @@ func (w *Watermarks) ObserveFrom(i, from int, timeMS, nowMS int64) {
 	w.Observe(i, timeMS, nowMS)
 	in := &w.inputs[i]
 	o := in.origin(from)
-	o.maxMS, o.idle = max(o.maxMS, timeMS), false
+	o.maxMS, o.idle = max(o.maxMS, min(timeMS, nowMS)), false
 }
 
 // Heard takes note of a marker of input i: of its origins, of which there are
@@ -35,6 +35,7 @@ func (w *Watermarks) ObserveFrom(i, from int, timeMS, nowMS int64) {
 func (w *Watermarks) Heard(i, from, count int, maxMS int64, idle bool, nowMS int64) {
 	in := &w.inputs[i]
 	in.told = true
+	maxMS = min(maxMS, nowMS)
 	in.origin(count - 1)
 	o := in.origin(from)
 	if maxMS > o.maxMS || idle != o.idle {

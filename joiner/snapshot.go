@@ -25,10 +25,23 @@ type Snapshot struct {
 	// Labels is how many labels are held, whatever became of them so far; -1 when
 	// an earlier version of the program wrote the snapshot and did not say.
 	Labels int64
+	// Ahead says which of the records that may be read again were refused for the
+	// wall clock's sake; the owner's.
+	Ahead []AheadSpan
+}
+
+// AheadSpan is a stretch of a source's records of which exactly those with event
+// times from LeastMS on were refused: they lay too far ahead of the wall clock when
+// they came.
+type AheadSpan struct {
+	Source   int
+	From, To int64 // offsets [From, To)
+	LeastMS  int64
 }
 
 const (
-	snapshotVersion = 2
+	snapshotVersion = 3
+	plainVersion    = 2 // without Ahead; written as long as there is none
 	firstVersion    = 1 // without Labels
 )
 
@@ -37,8 +50,11 @@ var ErrOtherVersion = errors.New("written by another version")
 
 // Append writes the snapshot in its binary form: varints, zero counts left out.
 func (s *Snapshot) Append(dst []byte) []byte {
-	dst = append(dst, snapshotVersion)
-	dst = binary.LittleEndian.AppendUint64(dst, s.Plan)
+	version := byte(plainVersion)
+	if len(s.Ahead) > 0 {
+		version = snapshotVersion
+	}
+	dst = binary.LittleEndian.AppendUint64(append(dst, version), s.Plan)
 	dst = binary.AppendUvarint(dst, uint64(len(s.Offsets)))
 	for i := range s.Offsets {
 		dst = binary.AppendVarint(dst, s.Offsets[i])
@@ -53,7 +69,18 @@ func (s *Snapshot) Append(dst []byte) []byte {
 	for i := range s.Ledgers {
 		dst = appendLedger(dst, &s.Ledgers[i])
 	}
-	return binary.AppendVarint(dst, s.Labels)
+	dst = binary.AppendVarint(dst, s.Labels)
+	if len(s.Ahead) == 0 {
+		return dst
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(s.Ahead)))
+	for _, a := range s.Ahead {
+		dst = binary.AppendUvarint(dst, uint64(a.Source))
+		dst = binary.AppendVarint(dst, s.Offsets[a.Source]-a.From)
+		dst = binary.AppendVarint(dst, a.To-a.From)
+		dst = binary.AppendVarint(dst, a.LeastMS-s.WatermarkMS)
+	}
+	return dst
 }
 
 // ParseSnapshot reads what Append wrote.
@@ -61,7 +88,7 @@ func ParseSnapshot(b []byte) (*Snapshot, error) {
 	if len(b) < 9 {
 		return nil, fmt.Errorf("snapshot of %d bytes: %w", len(b), ErrCorrupt)
 	}
-	if b[0] != snapshotVersion && b[0] != firstVersion {
+	if b[0] < firstVersion || b[0] > snapshotVersion {
 		return nil, fmt.Errorf("snapshot version %d, this program writes %d: %w", b[0], snapshotVersion, ErrOtherVersion)
 	}
 	r := varints{b: b[9:]}
@@ -77,6 +104,9 @@ func ParseSnapshot(b []byte) (*Snapshot, error) {
 	}
 	if b[0] != firstVersion {
 		s.Labels = r.signed()
+	}
+	if b[0] == snapshotVersion {
+		r.ahead(s)
 	}
 	if r.bad || len(r.b) != 0 {
 		return nil, fmt.Errorf("snapshot of %d bytes: %w", len(b), ErrCorrupt)
@@ -171,6 +201,19 @@ func (r *varints) count() int {
 		return 0
 	}
 	return int(v)
+}
+
+func (r *varints) ahead(s *Snapshot) {
+	for n := r.count(); n > 0; n-- {
+		source := r.unsigned()
+		if source >= uint64(len(s.Offsets)) {
+			r.bad = true
+			return
+		}
+		a := AheadSpan{Source: int(source), From: s.Offsets[source] - r.signed()}
+		a.To, a.LeastMS = a.From+r.signed(), s.WatermarkMS+r.signed()
+		s.Ahead = append(s.Ahead, a)
+	}
 }
 
 func (r *varints) ledger() (l mortise.Ledger) {

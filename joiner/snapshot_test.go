@@ -14,7 +14,8 @@ func sampleSnapshot() *Snapshot {
 	l.Impressions.In, l.Impressions.Emitted, l.Labels.Pending = 9, 7, 1<<40
 	l.Impressions.Dropped[mortise.ReasonDuplicate] = 2
 	return &Snapshot{Plan: 0xfeedface, Offsets: []int64{100, 7}, Lows: []int64{40, 7}, WatermarkMS: 1_574_553_663_979,
-		MaxMainMS: NoTimeMS, Cursor: Cursor{-5, 3, 99}, Ledgers: []mortise.Ledger{l, {}}, Labels: 12}
+		MaxMainMS: NoTimeMS, Cursor: Cursor{-5, 3, 99}, Ledgers: []mortise.Ledger{l, {}}, Labels: 12,
+		Ahead: []AheadSpan{{0, 41, 99, 1_574_563_663_979}, {1, 3, 4, 1_674_563_663_979}}}
 }
 
 func TestSnapshotMetadata(t *testing.T) {
@@ -47,6 +48,9 @@ func TestSnapshotMetadata(t *testing.T) {
 func TestSnapshotOfManyExperiments(t *testing.T) {
 	s := sampleSnapshot()
 	s.Ledgers = make([]mortise.Ledger, MaxExperiments)
+	for i := range int64(32) { // as many as a worker keeps
+		s.Ahead = append(s.Ahead, AheadSpan{int(i % 2), 60 + i, 1 << 30, s.WatermarkMS + 8*3_600_000})
+	}
 	for i := range s.Ledgers {
 		l := &s.Ledgers[i]
 		l.Impressions.In, l.Impressions.Emitted, l.Impressions.Pending = 1e9, 9e8, 5e6

@@ -46,10 +46,13 @@ func (w *Watermarks) AddInput(outOfOrdernessMS, idleAfterMS, nowMS int64) int {
 	return len(w.inputs) - 1
 }
 
-// Observe takes note of an event of input i.
+// Observe takes note of an event of input i. One that lies ahead of wall time moves
+// the input's clock up to that: what is certain is that nothing later has happened
+// yet, and a single wrong clock must not make all others' events late.
 func (w *Watermarks) Observe(i int, timeMS, nowMS int64) {
 	in := &w.inputs[i]
 	in.lastWallMS = nowMS
+	timeMS = min(timeMS, nowMS)
 	if timeMS > in.maxMS {
 		in.maxMS = timeMS
 	}

@@ -2,29 +2,32 @@ package joiner
 
 import "testing"
 
+// today is wall time, long after the events of these tests.
+const today = 1_000_000_000
+
 func TestWatermarkIsTheLeastPartition(t *testing.T) {
 	w := NewWatermarks(NoTimeMS)
-	a, b := w.AddInput(30, 60_000, 0), w.AddInput(10, 60_000, 0)
-	if got := w.Advance(0); got != NoTimeMS {
+	a, b := w.AddInput(30, 60_000, today), w.AddInput(10, 60_000, today)
+	if got := w.Advance(today); got != NoTimeMS {
 		t.Fatalf("before any event: %d", got)
 	}
-	w.Observe(a, 1000, 1)
-	if got := w.Advance(1); got != NoTimeMS {
+	w.Observe(a, 1000, today+1)
+	if got := w.Advance(today + 1); got != NoTimeMS {
 		t.Fatalf("while one partition is unheard: %d", got)
 	}
-	w.Observe(b, 500, 2)
-	if got := w.Advance(2); got != 490 {
+	w.Observe(b, 500, today+2)
+	if got := w.Advance(today + 2); got != 490 {
 		t.Fatalf("got %d, want the lesser's 500-10", got)
 	}
-	w.Observe(b, 400, 3)
-	if got := w.Advance(3); got != 490 {
+	w.Observe(b, 400, today+3)
+	if got := w.Advance(today + 3); got != 490 {
 		t.Fatalf("went back to %d", got)
 	}
-	w.Observe(b, 5000, 4)
-	if got := w.Advance(4); got != 970 {
+	w.Observe(b, 5000, today+4)
+	if got := w.Advance(today + 4); got != 970 {
 		t.Fatalf("got %d, want 1000-30", got)
 	}
-	if got := w.Holding(4); got != a {
+	if got := w.Holding(today + 4); got != a {
 		t.Fatalf("held by %d, want %d", got, a)
 	}
 }
@@ -33,23 +36,23 @@ func TestWatermarkIsTheLeastPartition(t *testing.T) {
 // read, being paused or slow, keeps holding.
 func TestIdleNeedsCaughtUpAndSilent(t *testing.T) {
 	w := NewWatermarks(NoTimeMS)
-	a, b := w.AddInput(0, 60_000, 0), w.AddInput(0, 60_000, 0)
-	w.Observe(a, 900_000, 0)
-	w.Observe(b, 100, 0)
-	w.SetCaughtUp(b, false, 0)
-	if got := w.Advance(1_000_000); got != 100 {
+	a, b := w.AddInput(0, 60_000, today), w.AddInput(0, 60_000, today)
+	w.Observe(a, 900_000, today)
+	w.Observe(b, 100, today)
+	w.SetCaughtUp(b, false, today)
+	if got := w.Advance(today + 1_000_000); got != 100 {
 		t.Fatalf("a partition that lags was passed over: %d", got)
 	}
-	w.SetCaughtUp(b, true, 1_000_000)
-	if got := w.Advance(1_059_999); got != 100 {
+	w.SetCaughtUp(b, true, today+1_000_000)
+	if got := w.Advance(today + 1_059_999); got != 100 {
 		t.Fatalf("silent for less than idle_after: %d", got)
 	}
-	w.Observe(a, 900_001, 1_060_000)
-	if got := w.Advance(1_060_000); got != 900_001 {
+	w.Observe(a, 900_001, today+1_060_000)
+	if got := w.Advance(today + 1_060_000); got != 900_001 {
 		t.Fatalf("idle, and yet it holds: %d", got)
 	}
-	w.Observe(b, 900_500, 1_060_001) // back, and ahead of the other
-	if got := w.Advance(1_060_001); got != 900_001 {
+	w.Observe(b, 900_500, today+1_060_001) // back, and ahead of the other
+	if got := w.Advance(today + 1_060_001); got != 900_001 {
 		t.Fatalf("got %d", got)
 	}
 }
@@ -57,13 +60,13 @@ func TestIdleNeedsCaughtUpAndSilent(t *testing.T) {
 // An empty partition is an ordinary case.
 func TestEmptyPartitionBecomesIdle(t *testing.T) {
 	w := NewWatermarks(NoTimeMS)
-	a, b := w.AddInput(0, 1000, 0), w.AddInput(0, 1000, 0)
-	w.Observe(a, 5000, 10)
-	w.SetCaughtUp(b, true, 10)
-	if got := w.Advance(500); got != NoTimeMS {
+	a, b := w.AddInput(0, 1000, today), w.AddInput(0, 1000, today)
+	w.Observe(a, 5000, today+10)
+	w.SetCaughtUp(b, true, today+10)
+	if got := w.Advance(today + 500); got != NoTimeMS {
 		t.Fatalf("not idle yet: %d", got)
 	}
-	if got := w.Advance(1010); got != 5000 {
+	if got := w.Advance(today + 1010); got != 5000 {
 		t.Fatalf("an empty partition holds: %d", got)
 	}
 }
@@ -72,18 +75,18 @@ func TestEmptyPartitionBecomesIdle(t *testing.T) {
 // from where event time stood: history does not jump to now.
 func TestWallTimeTakesOverWhenAllAreIdle(t *testing.T) {
 	w := NewWatermarks(NoTimeMS)
-	a, b := w.AddInput(10, 1000, 0), w.AddInput(10, 1000, 0)
-	w.Observe(a, 50_000, 200)
-	w.Observe(b, 40_000, 300)
-	w.SetCaughtUp(a, true, 300)
-	w.SetCaughtUp(b, true, 300)
-	if got := w.Advance(1299); got != 39_990 && got != 49_990 {
+	a, b := w.AddInput(10, 1000, today), w.AddInput(10, 1000, today)
+	w.Observe(a, 50_000, today+200)
+	w.Observe(b, 40_000, today+300)
+	w.SetCaughtUp(a, true, today+300)
+	w.SetCaughtUp(b, true, today+300)
+	if got := w.Advance(today + 1299); got != 39_990 && got != 49_990 {
 		t.Fatalf("got %d", got)
 	}
-	if got, want := w.Advance(1300), int64(49_990+1000); got != want {
+	if got, want := w.Advance(today+1300), int64(49_990+1000); got != want {
 		t.Fatalf("got %d, want %d", got, want)
 	}
-	if got, want := w.Advance(3_600_300), int64(49_990+3_600_000); got != want {
+	if got, want := w.Advance(today+3_600_300), int64(49_990+3_600_000); got != want {
 		t.Fatalf("an hour later: got %d, want %d", got, want)
 	}
 }
@@ -91,30 +94,30 @@ func TestWallTimeTakesOverWhenAllAreIdle(t *testing.T) {
 // A restarted task goes on from its clock even when nothing more comes.
 func TestRestartedClockRunsOnWhenIdle(t *testing.T) {
 	w := NewWatermarks(70_000)
-	a := w.AddInput(10, 1000, 5000)
-	w.SetCaughtUp(a, true, 5000)
-	if got := w.Advance(5500); got != 70_000 {
+	a := w.AddInput(10, 1000, today+5000)
+	w.SetCaughtUp(a, true, today+5000)
+	if got := w.Advance(today + 5500); got != 70_000 {
 		t.Fatalf("got %d", got)
 	}
-	if got := w.Advance(7000); got != 72_000 {
+	if got := w.Advance(today + 7000); got != 72_000 {
 		t.Fatalf("got %d, want two seconds on", got)
 	}
-	if got := w.Advance(8000); got != 73_000 {
+	if got := w.Advance(today + 8000); got != 73_000 {
 		t.Fatalf("got %d: wall time was counted twice", got)
 	}
 }
 
 func TestEndedInputsDoNotHold(t *testing.T) {
 	w := NewWatermarks(NoTimeMS)
-	a, b := w.AddInput(0, 1000, 0), w.AddInput(0, 1000, 0)
-	w.Observe(a, 100, 0)
-	w.Observe(b, 900, 0)
+	a, b := w.AddInput(0, 1000, today), w.AddInput(0, 1000, today)
+	w.Observe(a, 100, today)
+	w.Observe(b, 900, today)
 	w.End(a)
-	if got := w.Advance(0); got != 900 {
+	if got := w.Advance(today); got != 900 {
 		t.Fatalf("got %d", got)
 	}
 	w.End(b)
-	if !w.Ended() || w.Advance(10_000) != 900 {
+	if !w.Ended() || w.Advance(today+10_000) != 900 {
 		t.Fatalf("the end moved the watermark to %d", w.Current())
 	}
 }
@@ -123,25 +126,43 @@ func TestEndedInputsDoNotHold(t *testing.T) {
 // and while it is silent.
 func TestWatermarkOfACompleteSource(t *testing.T) {
 	w := NewWatermarks(NoTimeMS)
-	main, label := w.AddInput(30, 0, 0), w.AddInput(30, 0, 0)
-	w.Observe(main, 100, 0)
+	main, label := w.AddInput(30, 0, today), w.AddInput(30, 0, today)
+	w.Observe(main, 100, today)
 	w.Complete(main, 99)
-	if got := w.Advance(0); got != NoTimeMS {
+	if got := w.Advance(today); got != NoTimeMS {
 		t.Fatalf("the label stream has not said anything yet: watermark %d", got)
 	}
 	w.Complete(label, 99)
-	if got := w.Advance(0); got != 99 {
+	if got := w.Advance(today); got != 99 {
 		t.Fatalf("watermark %d, want 99", got)
 	}
-	w.Observe(main, 500, 0)
+	w.Observe(main, 500, today)
 	w.Complete(main, 120)
 	w.Complete(label, 120)
-	if got := w.Advance(0); got != 120 {
+	if got := w.Advance(today); got != 120 {
 		t.Fatalf("watermark %d, want 120", got)
 	}
 	w.Complete(label, 90)
 	w.End(main)
-	if got := w.Advance(0); got != 120 {
+	if got := w.Advance(today); got != 120 {
 		t.Fatalf("watermark %d, want 120: it never goes back", got)
+	}
+}
+
+// TestEventsAheadOfTheClock: what has not happened yet moves the watermark up to
+// now and no further, so that the others' events are not late.
+func TestEventsAheadOfTheClock(t *testing.T) {
+	w := NewWatermarks(NoTimeMS)
+	a, b := w.AddInput(10, 1000, today), w.AddShuffled(10, today)
+	for _, later := range []int64{3_600_000, 5000, 0} {
+		w.Observe(a, today+later, today)
+		w.ObserveFrom(b, 0, today+later, today)
+		w.Heard(b, 0, 1, today+later, false, today)
+		if got := w.Advance(today); got != today-10 {
+			t.Fatalf("an event %d ms ahead moved the watermark to %d, %d from now", later, got, got-today)
+		}
+		if a, b := w.MaxTimeMS(a), w.MaxTimeMS(b); a != today || b != today {
+			t.Fatalf("an event %d ms ahead makes the inputs seem ahead of now, by %d and %d", later, a-today, b-today)
+		}
 	}
 }

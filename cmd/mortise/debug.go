@@ -57,8 +57,7 @@ func (c *console) debug(ctx context.Context, f *debugFlags, args []string) error
 	}
 	defer rec.merged.Close()
 	p := plan.Pipelines[0]
-	now := func() int64 { return time.Now().UnixMilli() }
-	stories, err := experiments.NewStories(p, now)
+	stories, err := experiments.NewStories(p)
 	if err != nil {
 		return err
 	}

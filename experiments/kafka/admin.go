@@ -5,14 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/mortise-dev/mortise/experiments"
 )
@@ -179,48 +177,6 @@ func (a *Admin) missing(ctx context.Context, topic string) error {
 		return &MissingTopicError{Topic: topic} // it is missing, whatever others there are
 	}
 	return &MissingTopicError{Topic: topic, Existing: all.Names()}
-}
-
-// batchLimits returns each topic's max.message.bytes, as far as it can be asked.
-func (a *Admin) batchLimits(ctx context.Context, topics []string) (map[string]int, error) {
-	limits := make(map[string]int, len(topics))
-	if len(topics) == 0 {
-		return limits, nil
-	}
-	topics = slices.Compact(slices.Sorted(slices.Values(topics)))
-	for _, name := range topics {
-		limits[name] = defaultBatchBytes
-	}
-	configs, err := a.adm.DescribeTopicConfigs(ctx, topics...)
-	if err != nil && !isAuth(err) {
-		return nil, fmt.Errorf("asking how large the records of topics may be: %w", err)
-	}
-	for _, c := range configs {
-		if n := batchLimit(c); n > 0 && c.Err == nil {
-			limits[c.Name] = min(max(n, 1024), MaxRecordBytes+recordOverheadBytes)
-		}
-	}
-	return limits, nil
-}
-
-// batchLimit reads max.message.bytes; 0 when it is not told. The embedded broker
-// reports the broker's own setting beside a topic's default, not in its place.
-func batchLimit(c kadm.ResourceConfig) int {
-	limit, isDefault, brokers := 0, false, 0
-	for _, v := range c.Configs {
-		n, err := strconv.Atoi(v.MaybeValue())
-		switch {
-		case err != nil:
-		case v.Key == "max.message.bytes":
-			limit, isDefault = n, v.Source == kmsg.ConfigSourceDefaultConfig
-		case v.Key == "message.max.bytes" && v.Source != kmsg.ConfigSourceDefaultConfig:
-			brokers = n
-		}
-	}
-	if isDefault && brokers > 0 {
-		return brokers
-	}
-	return limit
 }
 
 // Ends returns the end offsets (last stable) of all partitions of topics.

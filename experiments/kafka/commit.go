@@ -246,8 +246,6 @@ func (t *Transport) explain(err error) error {
 			err, t.opts.transactionalID(), t.opts.TransactionTimeout)
 	case errors.Is(err, kerr.OffsetMetadataTooLarge):
 		return fmt.Errorf("%w: raise the broker's offset.metadata.max.bytes", err)
-	case errors.Is(err, kerr.InvalidTimestamp):
-		return fmt.Errorf("%w: a row's event time lies further from the broker's clock than the topic takes: raise its message.timestamp.after.max.ms (the future) or message.timestamp.before.max.ms", err)
 	case errors.Is(err, kerr.FencedInstanceID):
 		return fmt.Errorf("%w: another member of group %s uses kafka.instance_id %q", err, t.opts.Group, t.opts.InstanceID)
 	case errors.Is(err, kerr.InvalidTransactionTimeout):

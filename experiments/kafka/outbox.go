@@ -39,6 +39,23 @@ func (e *TooLargeError) Error() string {
 	return msg + ": raise the topic's max.message.bytes"
 }
 
+// timestampError says that a topic does not take a record's timestamp. From then on
+// its records are dated when they are written.
+type timestampError struct {
+	topic string
+	at    time.Time
+	again bool // it was dated so already
+}
+
+// Error names the settings.
+func (e *timestampError) Error() string {
+	return fmt.Sprintf("topic %s does not take the timestamp %s: raise its message.timestamp.after.max.ms (the future) or message.timestamp.before.max.ms, "+
+		"or set the clock of this machine, or the broker's", e.topic, e.at.UTC().Format(time.RFC3339Nano))
+}
+
+// Unwrap makes it the broker's error.
+func (e *timestampError) Unwrap() error { return kerr.InvalidTimestamp }
+
 // recordOverheadBytes bounds what a record and its batch take beside key, value
 // and headers.
 const recordOverheadBytes = 128
@@ -53,7 +70,7 @@ const (
 // producer that is too fast waits for a slab.
 type outbox struct {
 	client *kgo.Client
-	limits map[string]int // the largest batch by topic
+	limits map[string]*topicLimit // by topic
 	free   chan *slab
 	slab   *slab // being filled; nil at first
 	// patience is how long a slab is waited for; zero is for ever.
@@ -72,7 +89,7 @@ type slab struct {
 	done    func(*kgo.Record, error)
 }
 
-func newOutbox(client *kgo.Client, limits map[string]int, bufferBytes int) *outbox {
+func newOutbox(client *kgo.Client, limits map[string]*topicLimit, bufferBytes int) *outbox {
 	n := max(bufferBytes/slabBytes, 2)
 	o := &outbox{client: client, limits: limits, free: make(chan *slab, n)}
 	for range n {
@@ -94,12 +111,12 @@ func (o *outbox) newSlab() *slab {
 
 // producerOptions are those of every producing client: idempotent, all
 // replicas, Kafka's own partitioner.
-func producerOptions(limits map[string]int) []kgo.Opt {
+func producerOptions(limits map[string]*topicLimit) []kgo.Opt {
 	return []kgo.Opt{
 		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)),
 		kgo.ProducerBatchMaxBytesFn(func(topic string) int32 {
 			if limit, ok := limits[topic]; ok {
-				return int32(limit)
+				return int32(limit.batchBytes)
 			}
 			return defaultBatchBytes
 		}),
@@ -114,8 +131,8 @@ func producerOptions(limits map[string]int) []kgo.Opt {
 // fits returns a *TooLargeError for what the topic is known not to take.
 func (o *outbox) fits(out *experiments.Output) error {
 	size := sizeOf(out)
-	if limit, ok := o.limits[out.Topic]; ok && size+recordOverheadBytes > limit {
-		return &TooLargeError{Topic: out.Topic, Key: append([]byte(nil), out.Key...), SizeBytes: size, LimitBytes: limit}
+	if limit, ok := o.limits[out.Topic]; ok && size+recordOverheadBytes > limit.batchBytes {
+		return &TooLargeError{Topic: out.Topic, Key: append([]byte(nil), out.Key...), SizeBytes: size, LimitBytes: limit.batchBytes}
 	}
 	return nil
 }
@@ -136,8 +153,12 @@ func (o *outbox) send(out *experiments.Output, partition int32) error {
 	if err != nil {
 		return err
 	}
+	timestampMS := out.TimestampMS
+	if limit := o.limits[out.Topic]; limit != nil {
+		timestampMS = limit.timestamp(timestampMS, time.Now)
+	}
 	s.records = append(s.records, kgo.Record{Topic: out.Topic, Partition: partition, Key: s.copy(out.Key), Value: s.copy(out.Value),
-		Timestamp: time.UnixMilli(out.TimestampMS), Headers: s.copyHeaders(out.Headers)})
+		Timestamp: time.UnixMilli(timestampMS), Headers: s.copyHeaders(out.Headers)})
 	s.waiting.Add(1)
 	o.client.Produce(context.Background(), &s.records[len(s.records)-1], s.done)
 	return nil
@@ -227,7 +248,16 @@ func (o *outbox) fail(r *kgo.Record, err error) {
 	switch {
 	case o.err != nil:
 	case errors.Is(err, kerr.MessageTooLarge):
-		o.err = &TooLargeError{Topic: r.Topic, Key: append([]byte(nil), r.Key...), SizeBytes: len(r.Key) + len(r.Value), LimitBytes: o.limits[r.Topic]}
+		tooLarge := &TooLargeError{Topic: r.Topic, Key: append([]byte(nil), r.Key...), SizeBytes: len(r.Key) + len(r.Value)}
+		if limit := o.limits[r.Topic]; limit != nil {
+			tooLarge.LimitBytes = limit.batchBytes
+		}
+		o.err = tooLarge
+	case errors.Is(err, kerr.InvalidTimestamp):
+		o.err = &timestampError{topic: r.Topic, at: r.Timestamp, again: true}
+		if limit := o.limits[r.Topic]; limit != nil {
+			o.err = &timestampError{topic: r.Topic, at: r.Timestamp, again: limit.refused.Swap(true)}
+		}
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
 		o.err = fmt.Errorf("producing to topic %s: it does not exist (any more): %w", r.Topic, err)
 	case errors.Is(err, kerr.TopicAuthorizationFailed):

@@ -246,7 +246,8 @@ func isFenced(err error) bool {
 
 // isHopeless reports whether neither waiting nor beginning again mends err.
 func isHopeless(err error) bool {
-	return isAuth(err) || errors.Is(err, experiments.ErrTooLarge) || errors.Is(err, kerr.OffsetMetadataTooLarge) || errors.Is(err, kerr.InvalidTimestamp) ||
+	var refused *timestampError
+	return isAuth(err) || errors.As(err, &refused) && refused.again || errors.Is(err, experiments.ErrTooLarge) || errors.Is(err, kerr.OffsetMetadataTooLarge) ||
 		errors.Is(err, kerr.FencedInstanceID) || errors.Is(err, kerr.InvalidTransactionTimeout) || errors.Is(err, kerr.InvalidGroupID) ||
 		errors.Is(err, kerr.UnknownTopicID) || errors.Is(err, kerr.InconsistentTopicID) || errors.As(err, new(*ContendedError))
 }

@@ -32,7 +32,7 @@ const progressEvery = 100 * time.Millisecond
 
 // Publisher writes recorded events to topics, as the producers that once made
 // them would have: by Kafka's default partitioner, with the event time as
-// timestamp, each once and in order. One goroutine uses it.
+// timestamp where the topic takes it, each once and in order. One goroutine uses it.
 type Publisher struct {
 	client   *kgo.Client
 	out      *outbox
@@ -64,7 +64,7 @@ func OpenPublisher(ctx context.Context, o PublisherOptions) (*Publisher, error) 
 		}
 		lanes[topic] = &outLane{partitions: len(d.Partitions), there: there, met: make([]Published, len(there))}
 	}
-	limits, err := admin.batchLimits(ctx, o.Topics)
+	limits, err := admin.limits(ctx, o.Topics)
 	if err != nil {
 		return nil, err
 	}

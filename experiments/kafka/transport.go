@@ -120,9 +120,9 @@ type Transport struct {
 	group    *membership
 	in       *intake
 	producer *producer
-	topics   []topicID      // of the inputs
-	limits   map[string]int // the largest batch by output topic
-	implicit bool           // the brokers' transactions are of version 2
+	topics   []topicID              // of the inputs
+	limits   map[string]*topicLimit // by output topic
+	implicit bool                   // the brokers' transactions are of version 2
 
 	broken   bool        // what was produced is aborted, and the worker has yet to hear of it
 	failures int         // commits that failed for the brokers' reasons, in a row
@@ -161,7 +161,7 @@ func (t *Transport) learnTopics(ctx context.Context) (err error) {
 	if _, err = t.admin.describe(ctx, t.opts.Outputs); err != nil {
 		return err
 	}
-	if t.limits, err = t.admin.batchLimits(ctx, t.opts.Outputs); err != nil {
+	if t.limits, err = t.admin.limits(ctx, t.opts.Outputs); err != nil {
 		return err
 	}
 	t.implicit, err = t.admin.transactionsV2(ctx)

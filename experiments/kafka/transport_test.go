@@ -21,7 +21,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/mortise-dev/mortise/experiments"
-	"github.com/mortise-dev/mortise/experiments/kafka/kafkatest"
 )
 
 func TestCommitJoinsOutputsAndOffsets(t *testing.T) {
@@ -448,23 +447,6 @@ func TestBrokerRefusesSize(t *testing.T) {
 	err = tr.Commit(t.Context(), at(0, 0))
 	if !errors.As(err, &tooLarge) || tooLarge.Topic != "out" || tooLarge.SizeBytes < 300 {
 		t.Errorf("got %v, want TooLargeError", err)
-	}
-	want(t, "outputs", tailed(t, c, "out"), nil)
-}
-
-// TestRowOfTheFuture has an event time that the topic does not take.
-func TestRowOfTheFuture(t *testing.T) {
-	c := emptied(t, kafkatest.Start(t))
-	topics(t, c, 1, "in", "more", "out")
-	tr := open(t, workerOptions(c, "w"))
-	begin(t, tr, 2)
-	row := out("tomorrow")
-	row.TimestampMS = time.Now().Add(24 * time.Hour).UnixMilli()
-	if err := tr.Produce(row); err != nil {
-		t.Fatal(err)
-	}
-	if err := tr.Commit(t.Context(), at(1, 0)); err == nil || !strings.Contains(err.Error(), "message.timestamp.after.max.ms") {
-		t.Errorf("got %v, want an error that names the setting", err)
 	}
 	want(t, "outputs", tailed(t, c, "out"), nil)
 }

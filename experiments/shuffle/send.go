@@ -18,8 +18,8 @@ func (s *Shuffler) send(l *lane, rec *mortise.Record, nowMS int64) error {
 	case !ok || key == nil:
 		key = l.unreadable
 		s.counts.unreadable++
-	case timeMS <= nowMS+aDayMS:
-		l.maxMS = max(l.maxMS, timeMS)
+	case timeMS <= nowMS+s.aheadMS:
+		l.maxMS = max(l.maxMS, min(timeMS, nowMS)) // no event has happened yet that lies ahead
 		if s.firstMS == joiner.NoTimeMS || timeMS < s.firstMS {
 			s.firstMS = timeMS
 		}

@@ -21,6 +21,7 @@ type Shuffler struct {
 	steering  [][]byte // a key for each internal partition
 	slackMS   int64
 	idleMS    int64
+	aheadMS   int64
 
 	lanes    []*lane // by partition
 	firstMS  int64   // least event time sent on
@@ -47,10 +48,10 @@ func New(t experiments.Transport, opts Options) (*Shuffler, error) {
 		return nil, err
 	}
 	s := &Shuffler{transport: t, opts: opts, steering: steeringKeys(opts.Partitions), firstMS: joiner.NoTimeMS}
-	s.slackMS, s.idleMS = opts.Way.Spec.OutOfOrderness.Milliseconds(), opts.Way.Spec.IdleAfter.Milliseconds()
-	// Tasks judge later than this does whether an event time lies too far ahead, so
-	// what is keyed here is a day more than what counts.
-	x, err := experiments.NewExtractor(opts.Way.Experiment, opts.Way.Spec, func() int64 { return s.nowMS() + aDayMS })
+	way := opts.Way.Spec
+	s.slackMS, s.idleMS, s.aheadMS = way.OutOfOrderness.Milliseconds(), way.IdleAfter.Milliseconds(), way.MaxAhead.Milliseconds()
+	// Whether an event time lies too far ahead is for tasks to judge.
+	x, err := experiments.NewExtractor(opts.Way.Experiment, opts.Way.Spec, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -58,8 +59,6 @@ func New(t experiments.Transport, opts Options) (*Shuffler, error) {
 	s.observe()
 	return s, nil
 }
-
-const aDayMS = 24 * 60 * 60 * 1000
 
 func (s *Shuffler) nowMS() int64 { return s.opts.Now().UnixMilli() }
 

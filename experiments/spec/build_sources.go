@@ -11,6 +11,7 @@ import (
 const (
 	defaultOutOfOrderness = 30 * time.Second
 	defaultIdleAfter      = time.Minute
+	defaultMaxAhead       = time.Hour // Kafka's own bound on a record's timestamp (message.timestamp.after.max.ms)
 )
 
 // sourceNode is what later stages need to know of a source.
@@ -52,6 +53,7 @@ func (l *loader) source(name string, n *node, info *sourceNode) Source {
 		Format:         n.get("format").string("json"),
 		OutOfOrderness: n.get("out_of_orderness").duration(defaultOutOfOrderness),
 		IdleAfter:      n.get("idle_after").duration(defaultIdleAfter),
+		MaxAhead:       n.get("max_ahead").duration(defaultMaxAhead),
 		Repartition:    n.get("repartition").bool(false),
 	}
 	if f := n.get("format"); s.Format != "json" {

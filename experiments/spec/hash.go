@@ -56,6 +56,9 @@ func (w hashWriter) line(parts ...any) {
 
 func (w hashWriter) source(s *Source) {
 	w.line("source", s.Name, s.Topic, s.Format, s.TimeField, s.TimeUnit, s.OutOfOrderness.Milliseconds(), s.IdleAfter.Milliseconds(), program(s.Where), s.Clean)
+	if s.MaxAhead != defaultMaxAhead { // hashes are older than the key
+		w.line("max_ahead", s.MaxAhead.Milliseconds())
+	}
 	w.fields(s.Fields)
 	for _, d := range sorted(s.Derive, func(d Derived) string { return d.Name }) {
 		w.line("derive", d.Name, program(d.Program))

@@ -47,6 +47,7 @@ var sourceBlock = &block{"a source", "One stream of records.", []key{
 	{name: "event_time", shape: of(eventTimeBlock), required: true, doc: "Which field says when the event happened."},
 	{name: "out_of_orderness", shape: span, def: "30s", doc: "How far behind the latest event time of its partition a record may still be; the watermark lags by this."},
 	{name: "idle_after", shape: someSpan, def: "1m", doc: "After this long, a partition that is silent and read to its end stops holding the watermark back."},
+	{name: "max_ahead", shape: span, def: "1h", doc: "How far ahead of the wall clock an event may lie; one that lies further goes to dead letters."},
 	{name: "fields", shape: dict(identifier, fieldType), required: true, doc: "The fields of the record and their types: string, int, float, bool, timestamp, a list such as [int]; ? makes one nullable. A record that does not fit goes to dead letters."},
 	{name: "repartition", shape: boolean, def: "false", doc: "Shuffle the topic by partition_by through an internal topic, for one that is keyed otherwise, or has another number of partitions than the topics it is joined with."},
 	{name: "where", shape: expr, doc: "A condition over the fields, derived ones included; records for which it does not hold are dropped. Null counts as false."},

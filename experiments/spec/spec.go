@@ -97,6 +97,7 @@ type Source struct {
 	TimeUnit       string // s | ms | us | ns | rfc3339
 	OutOfOrderness time.Duration
 	IdleAfter      time.Duration
+	MaxAhead       time.Duration  // of the wall clock
 	Fields         mortise.Schema // declared, in file order
 	Where          *expression.Program
 	Derive         []Derived

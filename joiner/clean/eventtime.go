@@ -12,8 +12,10 @@ const (
 	// earliestMS is 1971-01-01: a present time that is read in too coarse a unit
 	// lands in 1970.
 	earliestMS = 365 * 24 * 3600 * 1000
-	// aheadMS is how far an event may lie in the future: clocks differ.
-	aheadMS = 24 * 3600 * 1000
+	// latestMS is the end of 2199: a present time that is read in too fine a unit
+	// lands far behind it. What else lies ahead of the wall clock is judged by who
+	// takes events in, for that judgement has to be remembered.
+	latestMS = 7258118400000 - 1
 )
 
 // timeUnit is how a source spells its event time.
@@ -68,18 +70,14 @@ func (u timeUnit) read(kind tokenKind, text []byte) (ms int64, ok bool) {
 
 // clock reads event times and refuses absurd ones. One goroutine uses it.
 type clock struct {
-	unit  timeUnit
-	nowMS func() int64
-	// latestMS is the latest time that was found allowed: the wall clock is asked
-	// again only by an event that lies beyond.
-	latestMS int64
+	unit timeUnit
 }
 
 // read returns a record's event time in ms UTC. The field's token and text are
 // as the scanner and unescaping gave them.
 func (c *clock) read(field string, t token, text []byte) (int64, *mortise.RecordError) {
 	ms, ok := c.unit.read(t.kind, text)
-	if ok && c.allows(ms) {
+	if ok && allows(ms) {
 		return ms, nil
 	}
 	fault := &mortise.RecordError{Reason: mortise.ReasonBadTime, Field: field}
@@ -100,18 +98,13 @@ func (c *clock) read(field string, t token, text []byte) (int64, *mortise.Record
 	return 0, fault
 }
 
-// allows reports whether ms lies between 1971 and tomorrow.
-func (c *clock) allows(ms int64) bool {
-	if ms > c.latestMS {
-		c.latestMS = c.nowMS() + aheadMS
-	}
-	return ms >= earliestMS && ms <= c.latestMS
-}
+// allows reports whether ms lies between 1971 and 2199.
+func allows(ms int64) bool { return ms >= earliestMS && ms <= latestMS }
 
 func (c *clock) absurd(ms int64, text string) string {
 	bound := "before 1971"
 	if ms > earliestMS {
-		bound = "more than a day ahead of now"
+		bound = "after 2199"
 	}
 	if c.unit == unitRFC3339 {
 		return fmt.Sprintf("%s is %s", text, bound)
@@ -122,7 +115,7 @@ func (c *clock) absurd(ms int64, text string) string {
 // hint names the unit in which the value would make sense.
 func (c *clock) hint(kind tokenKind, text []byte) string {
 	for u := range numUnits {
-		if ms, ok := u.read(kind, text); ok && u != c.unit && c.allows(ms) {
+		if ms, ok := u.read(kind, text); ok && u != c.unit && allows(ms) {
 			return fmt.Sprintf("; in unit %s it would be %s", unitNames[u], display(ms))
 		}
 	}

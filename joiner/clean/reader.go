@@ -63,7 +63,7 @@ func (s *Source) NewReader() *Reader {
 		src:    s,
 		intake: moment{&s.intake, newScanner(s.intake.wanted)},
 		decode: moment{&s.decode, newScanner(s.decode.wanted)},
-		clock:  clock{unit: s.unit, nowMS: s.opts.NowMS},
+		clock:  clock{s.unit},
 		row:    make(mortise.Row, s.Width()),
 		status: make([]status, s.Width()),
 		keys:   make([][]byte, len(s.keys)),

@@ -2,7 +2,6 @@ package clean
 
 import (
 	"fmt"
-	"time"
 
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/internal/expression"
@@ -28,9 +27,6 @@ type Options struct {
 	Experiments []Experiment
 	// Clean is the custom clean function. The default is none.
 	Clean Func
-	// NowMS is the wall clock, ms UTC, which bounds event times: an event may lie
-	// at most a day ahead. The default is the system's.
-	NowMS func() int64
 	// Strict makes Intake validate whole records, which it otherwise leaves to
 	// Decode. It is for labels: a broken one must not count as a match.
 	Strict bool
@@ -91,9 +87,6 @@ type unit struct {
 // New compiles a source. Errors name the source and the field at fault.
 func New(opts Options) (*Source, error) {
 	s := &Source{opts: opts}
-	if opts.NowMS == nil {
-		s.opts.NowMS = func() int64 { return time.Now().UnixMilli() }
-	}
 	if err := s.compile(); err != nil {
 		return nil, fmt.Errorf("source %s: %w", opts.Name, err)
 	}

@@ -51,7 +51,6 @@ func newSource(t testing.TB, opts Options) *Source {
 	if opts.TimeField == "" {
 		opts.TimeField, opts.TimeUnit = "ts", "ms"
 	}
-	opts.NowMS = func() int64 { return nowMS }
 	s, err := New(opts)
 	if err != nil {
 		t.Fatal(err)
