@@ -30,3 +30,12 @@ func (d *Durations) Count() (n int64) {
 	}
 	return n
 }
+
+// Add counts what other has counted.
+func (d *Durations) Add(other *Durations) {
+	for i, n := range other.Buckets {
+		d.Buckets[i] += n
+	}
+	d.Sum += other.Sum
+	d.Max = max(d.Max, other.Max)
+}

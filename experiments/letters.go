@@ -56,17 +56,25 @@ func (enc *letterEncoder) encodeCut(dl *mortise.DeadLetter, keep int) []byte {
 
 func (enc *letterEncoder) headers(dl *mortise.DeadLetter) []Header {
 	return []Header{
-		{Key: "mortise-experiment", Value: []byte(dl.Experiment)},
+		{Key: ExperimentHeader, Value: []byte(dl.Experiment)},
 		{Key: "mortise-source", Value: []byte(dl.Source)},
 		{Key: "mortise-reason", Value: []byte(dl.Reason.String())},
 	}
 }
 
+// Headers of every instance: which experiment made it, in which version, and the
+// hash of its file.
+const (
+	ExperimentHeader = "mortise-experiment"
+	VersionHeader    = "mortise-version"
+	ConfigHeader     = "mortise-config"
+)
+
 // recordHeaders are the headers of every instance of an experiment.
 func recordHeaders(e *spec.Experiment) []Header {
 	return []Header{
-		{Key: "mortise-experiment", Value: []byte(e.Name)},
-		{Key: "mortise-version", Value: []byte(strconv.Itoa(e.Version))},
-		{Key: "mortise-config", Value: []byte(e.Hash)},
+		{Key: ExperimentHeader, Value: []byte(e.Name)},
+		{Key: VersionHeader, Value: []byte(strconv.Itoa(e.Version))},
+		{Key: ConfigHeader, Value: []byte(e.Hash)},
 	}
 }

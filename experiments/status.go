@@ -1,6 +1,8 @@
 package experiments
 
 import (
+	"time"
+
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/joiner"
 )
@@ -18,6 +20,36 @@ type Status struct {
 	Commits     Durations          `json:"commits"`
 	Checkpoints *CheckpointStatus  `json:"checkpoints,omitempty"`
 	Shuffles    []ShuffleStatus    `json:"shuffles,omitempty"` // of the pipeline's topics, in this process
+	Archives    []ArchiveStatus    `json:"archives,omitempty"` // of the pipeline's experiments, in this process
+}
+
+// ArchiveStatus is what archiving an experiment's rows as Parquet is doing in one
+// worker, as of its last round. Counts are of this process.
+type ArchiveStatus struct {
+	Experiment string             `json:"experiment"`
+	Path       string             `json:"path"` // of the dataset, without secrets
+	Topic      string             `json:"topic"`
+	Group      string             `json:"group"`
+	Rows       int64              `json:"rows"`      // published
+	Bytes      int64              `json:"bytes"`     // of their files
+	Parts      int64              `json:"parts"`     // published; a part is a file in each hour that it has rows of
+	Completed  int64              `json:"completed"` // folders that were given _SUCCESS
+	Foreign    int64              `json:"foreign"`   // records of the topic that are no rows of the experiment
+	Missing    int64              `json:"missing"`   // offsets that the topic no longer held, passed over with --accept-gap
+	Failures   int64              `json:"failures"`  // of the dataset's store or the local disk
+	Publishes  Durations          `json:"publishes"`
+	Partitions []ArchivePartition `json:"partitions"` // that this worker archives
+}
+
+// ArchivePartition is how far one partition of the rows' topic is archived.
+type ArchivePartition struct {
+	Partition int32         `json:"partition"`
+	Archived  int64         `json:"archived"`   // the dataset has all rows before this offset
+	End       int64         `json:"end"`        // the partition's end as last seen
+	Waiting   time.Duration `json:"waiting_ns"` // how long the oldest of what lies between has been there
+	OpenRows  int64         `json:"open_rows"`
+	OpenBytes int64         `json:"open_bytes"`
+	MaxTimeMS int64         `json:"max_time_ms"` // greatest event time published; joiner.NoTimeMS before any
 }
 
 // ShuffleStatus is what a shuffle is doing in one worker, as of its last round.

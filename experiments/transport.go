@@ -112,7 +112,7 @@ type Transport interface {
 	// Start begins reading gained partitions at these offsets; OffsetEarliest and
 	// OffsetLatest stand for offsets too. The next Poll reports each of them, with
 	// records or without. A *GapError leaves all of them not started; they may be
-	// started elsewhere.
+	// started elsewhere. One that is being read begins anew at its new offset.
 	Start(offsets map[TopicPartition]int64) error
 	// Release gives revoked partitions up. What was produced for them and is not
 	// committed goes into the next commit, so the worker commits first.

@@ -42,6 +42,11 @@ func (in *intake) skipInvisible(admin *Admin) {
 // firstVisible returns the offset from which on there may be something to read:
 // from itself when there is a committed record, or nothing at all, behind it.
 func (a *Admin) firstVisible(ctx context.Context, tp experiments.TopicPartition, from int64) (int64, error) {
+	return a.firstWanted(ctx, tp, from, func(*kgo.Record) bool { return true })
+}
+
+// firstWanted is firstVisible for readers who want some of the records only.
+func (a *Admin) firstWanted(ctx context.Context, tp experiments.TopicPartition, from int64, wanted func(*kgo.Record) bool) (int64, error) {
 	found, err := a.describe(ctx, []string{tp.Topic})
 	if err != nil {
 		return from, err
@@ -59,11 +64,36 @@ func (a *Admin) firstVisible(ctx context.Context, tp experiments.TopicPartition,
 		}
 		read, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{Offset: from, IsolationLevel: kgo.ReadCommitted(),
 			Topic: tp.Topic, Partition: tp.Partition}, p, kgo.DefaultDecompressor(), nil)
-		if read.Err != nil || len(read.Records) > 0 || next <= from {
+		for _, r := range read.Records {
+			if wanted(r) {
+				return r.Offset, read.Err
+			}
+		}
+		if read.Err != nil || next <= from {
 			return from, read.Err
 		}
 		from = next
 	}
+}
+
+// NextRecord returns the offset of the first committed record of a partition from
+// an offset on, markers of shuffles apart; where there is none, the partition's
+// end (last stable). An offset before the partition's first record counts as that.
+func (a *Admin) NextRecord(ctx context.Context, tp experiments.TopicPartition, from int64) (int64, error) {
+	starts, err := listParts(ctx, a.adm.ListStartOffsets, []experiments.TopicPartition{tp})
+	if err != nil {
+		return from, fmt.Errorf("looking for records of %s/%d: %w", tp.Topic, tp.Partition, err)
+	}
+	ends, err := a.ends(ctx, []experiments.TopicPartition{tp})
+	if err != nil {
+		return from, err
+	}
+	if from = max(from, starts[tp]); from >= ends[tp] {
+		return from, nil
+	}
+	return a.firstWanted(ctx, tp, from, func(r *kgo.Record) bool {
+		return len(r.Headers) == 0 || r.Headers[0].Key != experiments.ClocksHeader
+	})
 }
 
 func fetchOnce(tp experiments.TopicPartition, id [16]byte, from int64) *kmsg.FetchRequest {

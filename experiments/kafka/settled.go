@@ -12,9 +12,9 @@ import (
 // never be: until every transaction that has written there is decided. A group's
 // offsets may be seen a moment before what was committed with them is.
 func (a *Admin) AwaitSettled(ctx context.Context, topics ...string) error {
-	written, err := list(ctx, a.adm.ListEndOffsets, topics)
+	written, err := a.Written(ctx, topics...)
 	if err != nil {
-		return fmt.Errorf("asking where topics end: %w", err)
+		return err
 	}
 	for {
 		stable, err := a.Ends(ctx, topics...)
@@ -30,6 +30,16 @@ func (a *Admin) AwaitSettled(ctx context.Context, topics ...string) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// Written returns where all partitions of topics end, with what is not committed
+// there, or never will be.
+func (a *Admin) Written(ctx context.Context, topics ...string) (map[experiments.TopicPartition]int64, error) {
+	written, err := list(ctx, a.adm.ListEndOffsets, topics)
+	if err != nil {
+		return nil, fmt.Errorf("asking where topics end: %w", err)
+	}
+	return written, nil
 }
 
 func reaches(have, want map[experiments.TopicPartition]int64) bool {

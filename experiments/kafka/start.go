@@ -23,6 +23,11 @@ func (t *Transport) Start(at map[experiments.TopicPartition]int64) error {
 	if err != nil {
 		return t.away(err)
 	}
+	again := make([]experiments.TopicPartition, 0, len(at))
+	for tp := range at {
+		again = append(again, tp)
+	}
+	t.in.remove(again)
 	t.in.add(lanes)
 	return nil
 }
