@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/encoding"
 
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/instances"
@@ -16,18 +17,28 @@ import (
 //	bool       BOOLEAN                      list       LIST, three levels: list.element
 //
 // What is declared nullable is OPTIONAL, and so is every selected float, which is
-// null where it is not finite; so are the floats in lists. All else is REQUIRED.
+// null where it is not finite, and every element of a selected list. All else is
+// REQUIRED.
 func schemaOf(c *instances.Columns) *parquet.Schema {
 	group := parquet.Group{}
 	for i, f := range c.Schema() {
-		group[f.Name] = nodeOf(f, isSelected(c, i))
+		group[f.Name] = nodeOf(c, i)
 	}
+	sorted := group.Fields()
 	root := ordered{Group: group}
 	for _, f := range c.Schema() {
-		at := slices.IndexFunc(group.Fields(), func(g parquet.Field) bool { return g.Name() == f.Name })
-		root.fields = append(root.fields, group.Fields()[at])
+		at := slices.IndexFunc(sorted, func(g parquet.Field) bool { return g.Name() == f.Name })
+		root.fields = append(root.fields, sorted[at])
 	}
 	return parquet.NewSchema("instance", root)
+}
+
+// path is where the values of a column lie in the schema.
+func path(f mortise.Field) []string {
+	if f.Type.Kind == mortise.List {
+		return []string{f.Name, "list", "element"}
+	}
+	return []string{f.Name}
 }
 
 // ordered is a group whose fields keep their order, where parquet.Group sorts
@@ -39,27 +50,30 @@ type ordered struct {
 
 func (o ordered) Fields() []parquet.Field { return o.fields }
 
-// isSelected reports whether column i of the schema is one of the selected fields.
-func isSelected(c *instances.Columns, i int) bool {
-	first := 2 + 3*len(c.Labels())
-	return i >= first && i < first+len(c.Selected())
-}
-
-func nodeOf(f mortise.Field, selected bool) parquet.Node {
-	var node parquet.Node
-	switch {
-	case f.Type.Kind == mortise.List:
-		elem := leafOf(f.Type.Elem)
-		if f.Type.Elem == mortise.Float {
-			elem = parquet.Optional(elem)
-		}
-		node = parquet.List(elem)
-	case f.Name == "revision" && !selected:
-		node = parquet.Leaf(parquet.Int32Type)
-	default:
-		node = leafOf(f.Type.Kind)
+// nodeOf is one column. Numbers and text that repeat go through a dictionary,
+// which is given up in a row group where it does not pay; times through their
+// differences. What is different in every row is written as it is.
+func nodeOf(c *instances.Columns, i int) parquet.Node {
+	part, _ := c.Part(i)
+	typ := c.Schema()[i].Type
+	kind := typ.Kind
+	if kind == mortise.List {
+		kind = typ.Elem
 	}
-	if f.Type.Nullable || selected && f.Type.Kind == mortise.Float {
+	node := parquet.Encoded(leafOf(kind), encodingOf(kind))
+	switch part {
+	case instances.PartID:
+		node = parquet.Encoded(parquet.String(), &parquet.Plain)
+	case instances.PartRevision:
+		node = parquet.Encoded(parquet.Leaf(parquet.Int32Type), encodingOf(kind))
+	case instances.PartSelected:
+		if typ.Kind == mortise.List {
+			node = parquet.List(parquet.Optional(node))
+		}
+	case instances.PartDegraded:
+		node = parquet.List(node)
+	}
+	if c.IsNullable(i) {
 		node = parquet.Optional(node)
 	}
 	return node
@@ -77,5 +91,16 @@ func leafOf(kind mortise.Kind) parquet.Node {
 		return parquet.Leaf(parquet.BooleanType)
 	default:
 		return parquet.Timestamp(parquet.Millisecond)
+	}
+}
+
+func encodingOf(kind mortise.Kind) encoding.Encoding {
+	switch kind {
+	case mortise.Timestamp:
+		return &parquet.DeltaBinaryPacked
+	case mortise.Bool:
+		return &parquet.Plain
+	default:
+		return &parquet.RLEDictionary
 	}
 }
