@@ -49,6 +49,8 @@ func run(ctx context.Context, args []string, c *console) int {
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.As(err, new(differError)):
+		return exitFailed
 	case errors.As(err, &lint):
 		return exitLint
 	case errors.As(err, &usage):
@@ -90,7 +92,7 @@ out, then emits one labelled training instance: never early, never twice, never 
 	f.BoolVarP(&c.verbose, "verbose", "v", false, "log what happens inside")
 	f.StringVar(&c.color, "color", "auto", "auto, always or never; NO_COLOR is respected")
 	f.StringVar(&c.logFormat, "log-format", "text", "of the log on stderr: text or json")
-	root.AddCommand(newRun(c), newLint(c), newSchema(c), newReplay(c), newTail(c), newExplain(c), newDebug(c),
+	root.AddCommand(newRun(c), newLint(c), newSchema(c), newReplay(c), newTail(c), newExplain(c), newDebug(c), newDiff(c),
 		newGenerate(c), newStatus(c), newCheckpoint(c), newVersion(c))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

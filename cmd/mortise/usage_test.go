@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-var verbs = []string{"run", "lint", "schema", "replay", "tail", "explain", "debug", "generate", "status", "checkpoint", "version"}
+var verbs = []string{"run", "lint", "schema", "replay", "tail", "explain", "debug", "diff", "generate", "status", "checkpoint", "version"}
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
@@ -31,7 +31,7 @@ func TestHelp(t *testing.T) {
 			}
 		}
 	}
-	for _, verb := range []string{"run", "replay", "tail", "status"} {
+	for _, verb := range []string{"run", "replay", "tail", "status", "diff"} {
 		for _, flag := range []string{"--brokers", "--embedded", "--json"} {
 			if !strings.Contains(succeed(t, verb, "--help"), flag+" ") {
 				t.Errorf("%s --help lacks %s", verb, flag)

@@ -55,7 +55,7 @@ func (n *node) size(def int64) int64 {
 	if n == nil {
 		return def
 	}
-	v, err := parseSize(n.text)
+	v, err := ParseSize(n.text)
 	if err != nil {
 		return def
 	}
@@ -70,9 +70,9 @@ var sizeUnits = []struct {
 	{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"B", 1},
 }
 
-// parseSize reads 128MB, 64KiB or a plain number of bytes: more than 0, at most
+// ParseSize reads 128MB, 64KiB or a plain number of bytes: more than 0, at most
 // 1 TB.
-func parseSize(s string) (int64, error) {
+func ParseSize(s string) (int64, error) {
 	text, unit := strings.TrimSpace(s), int64(1)
 	for _, u := range sizeUnits {
 		if head, ok := strings.CutSuffix(text, u.suffix); ok {

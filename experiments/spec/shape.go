@@ -236,7 +236,7 @@ func (l *loader) checkScalar(n *node, s *shape, what string) {
 	case aDuration:
 		l.checkDuration(n, s, what)
 	case aSize:
-		if _, err := parseSize(n.text); err != nil {
+		if _, err := ParseSize(n.text); err != nil {
 			n.bad = true
 			l.fail(n.at, BadSize, "%s takes a number and a unit (B, KB, MB, GB, KiB, MiB, GiB), such as 128MB, up to 1000GB, not %s", what, n.quoted())
 		}
