@@ -177,4 +177,3 @@ func (d *Reader) Close() error {
 	}
 	return d.rows.Close()
 }
-
