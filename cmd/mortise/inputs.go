@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/experiments/inputs"
 	"github.com/mortise-dev/mortise/experiments/kafka"
 	"github.com/mortise-dev/mortise/experiments/spec"
 	"github.com/mortise-dev/mortise/joiner/recorded"
@@ -85,10 +86,10 @@ func (rec *recording) publishAll(ctx context.Context, cl *cluster, published cha
 }
 
 // openInputs finds each input's source among the experiments and opens its files.
-func openInputs(ctx context.Context, plan *experiments.Plan, inputs []input) (*recording, error) {
+func openInputs(ctx context.Context, plan *experiments.Plan, named []input) (*recording, error) {
 	rec := &recording{}
 	var streams []recorded.Stream
-	for _, in := range inputs {
+	for _, in := range named {
 		found := false
 		for _, p := range plan.Pipelines {
 			for _, e := range p.Experiments {
@@ -101,7 +102,7 @@ func openInputs(ctx context.Context, plan *experiments.Plan, inputs []input) (*r
 					if slices.Contains(rec.topics, s.Topic) {
 						continue
 					}
-					stream, err := openStream(ctx, e, s, in.patterns)
+					stream, err := openStream(ctx, plan, e, s, in.patterns)
 					if err != nil {
 						return nil, fmt.Errorf("--input %s: %w", in.name, err)
 					}
@@ -122,8 +123,8 @@ func openInputs(ctx context.Context, plan *experiments.Plan, inputs []input) (*r
 	return rec, nil
 }
 
-func openStream(ctx context.Context, e *spec.Experiment, s *spec.Source, patterns []string) (recorded.Stream, error) {
-	files, err := recorded.Open(ctx, recorded.Options{}, patterns...)
+func openStream(ctx context.Context, plan *experiments.Plan, e *spec.Experiment, s *spec.Source, patterns []string) (recorded.Stream, error) {
+	files, err := inputs.Open(ctx, readersOf(plan, s.Topic), patterns...)
 	if err != nil {
 		return recorded.Stream{}, err
 	}
@@ -132,6 +133,20 @@ func openStream(ctx context.Context, e *spec.Experiment, s *spec.Source, pattern
 		return recorded.Stream{}, err
 	}
 	return recorded.Stream{Files: files, Extract: x.Extract}, nil
+}
+
+// readersOf returns how each experiment declares what is in a topic.
+func readersOf(plan *experiments.Plan, topic string) (all []*spec.Source) {
+	for _, p := range plan.Pipelines {
+		for _, e := range p.Experiments {
+			for i := range e.Sources {
+				if e.Sources[i].Topic == topic {
+					all = append(all, &e.Sources[i])
+				}
+			}
+		}
+	}
+	return all
 }
 
 func sourceNames(plan *experiments.Plan) (names []string) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mortise-dev/mortise/experiments"
+	inputfiles "github.com/mortise-dev/mortise/experiments/inputs"
 	"github.com/mortise-dev/mortise/joiner"
 	"github.com/mortise-dev/mortise/joiner/memory"
 	"github.com/mortise-dev/mortise/joiner/recorded"
@@ -89,7 +90,7 @@ func open(ctx context.Context, p *experiments.Pipeline, inputs map[string][]stri
 }
 
 func openStream(ctx context.Context, p *experiments.Pipeline, in *experiments.Input, exp int, patterns []string) (recorded.Stream, error) {
-	files, err := recorded.Open(ctx, recorded.Options{}, patterns...)
+	files, err := inputfiles.Open(ctx, in.Specs, patterns...)
 	if err != nil {
 		return recorded.Stream{}, fmt.Errorf("input %s: %w", in.Specs[exp].Name, err)
 	}

@@ -53,12 +53,14 @@ func write(t *testing.T, name, text string) string {
 func TestRun(t *testing.T) {
 	imps := write(t, "imps.jsonl", `{"id":"a","ts":1700000000000}`+"\n"+`{"id":"b","ts":1700000001000}`+"\n"+`{}`+"\n")
 	clicks := write(t, "clicks.jsonl", `{"id":"b","ts":1700000002000}`+"\n")
+	table := write(t, "imps.csv", "ts,id\n1700000000000,a\n2023-11-14 22:13:21,b\nsoon,c\n")
 	for _, c := range []struct {
 		inputs    map[string][]string
 		positives int64
 	}{
 		{map[string][]string{"imps": {imps}, "clicks": {clicks}}, 1},
 		{map[string][]string{"imps": {imps}}, 0},
+		{map[string][]string{"imps": {table}, "clicks": {clicks}}, 1},
 	} {
 		var topics []string
 		var letters int

@@ -4,16 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"slices"
 	"sync/atomic"
 )
-
-// Options says how files are read.
-type Options struct {
-	// Stdin is what "-" stands for. The default is the process' standard input.
-	Stdin io.Reader
-}
 
 // RowReader reads the lines of one file, or of a part of it, in their order. One
 // goroutine uses it.
@@ -29,6 +22,7 @@ type RowReader interface {
 // in pieces (Units) by several goroutines. One goroutine calls Next; Progress
 // may be called from any.
 type Files struct {
+	opts  Options
 	files []*file
 	paths []string
 	total int64 // bytes on disk; -1 when it cannot be known
@@ -38,24 +32,19 @@ type Files struct {
 	cur    RowReader
 }
 
-// Open finds the files that patterns name, and opens each once to see that it
+// Open finds the files that patterns name, and looks into each to see that it
 // can be read. A pattern is a file, a glob as in path/filepath, or "-" for the
 // standard input; one that names nothing is an error, as is a directory. Files
 // that several patterns name are read once. ctx bounds the reading, too.
 func Open(_ context.Context, o Options, patterns ...string) (*Files, error) {
-	if o.Stdin == nil {
-		o.Stdin = os.Stdin
-	}
+	o.ensureDefaults()
 	paths, err := expand(patterns)
 	if err != nil {
 		return nil, err
 	}
-	f := &Files{paths: paths}
+	f := &Files{opts: o, paths: paths}
 	for _, path := range paths {
 		file := openFile(path, o.Stdin)
-		if err := file.check(); err != nil {
-			return nil, err
-		}
 		f.files = append(f.files, file)
 		if file.sizeBytes < 0 || f.total < 0 {
 			f.total = -1
@@ -63,21 +52,10 @@ func Open(_ context.Context, o Options, patterns ...string) (*Files, error) {
 		}
 		f.total += file.sizeBytes
 	}
+	if err := checkAll(f.files, &f.opts); err != nil {
+		return nil, err
+	}
 	return f, nil
-}
-
-// check reads the file's beginning, if it can be read again.
-func (f *file) check() error {
-	if f.sizeBytes < 0 {
-		return nil
-	}
-	var aside atomic.Int64
-	l, err := openLines(f, &aside)
-	if err != nil {
-		return err
-	}
-	f.plain = l.format == plainText
-	return l.Close()
 }
 
 // Paths returns the files, in order.
@@ -95,7 +73,7 @@ func (f *Files) Next() (Line, error) {
 			if f.opened == len(f.files) {
 				return Line{}, io.EOF
 			}
-			cur, err := f.files[f.opened].rows(&f.read)
+			cur, err := f.files[f.opened].rows(&f.opts, &f.read)
 			if err != nil {
 				return Line{}, err
 			}
@@ -112,15 +90,6 @@ func (f *Files) Next() (Line, error) {
 	}
 }
 
-// rows reads the file from its beginning.
-func (f *file) rows(read *atomic.Int64) (RowReader, error) {
-	l, err := openLines(f, read)
-	if err != nil {
-		return nil, err // a nil *lines would not be a nil RowReader
-	}
-	return l, nil
-}
-
 // Close closes the file that is open.
 func (f *Files) Close() error {
 	if f.cur == nil {
@@ -129,6 +98,16 @@ func (f *Files) Close() error {
 	cur := f.cur
 	f.cur = nil
 	return cur.Close()
+}
+
+// Empty returns how many of the files hold nothing.
+func (f *Files) Empty() (n int) {
+	for _, file := range f.files {
+		if file.empty {
+			n++
+		}
+	}
+	return n
 }
 
 // fromStdin reports whether the standard input is one of the files.

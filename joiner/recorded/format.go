@@ -4,50 +4,103 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
+	"path"
+	"strings"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
 
+// format is what a file's records are written in.
+type format uint8
+
+const (
+	jsonLines format = iota
+	commas
+	tabs
+	columnar
+)
+
+// formatOf tells a file's format by its name; what ends in nothing known is
+// JSON lines.
+func formatOf(name string) (f format, known bool) {
+	base := strings.ToLower(path.Base(name))
+	for _, packed := range []string{".gz", ".gzip", ".zst", ".zstd"} {
+		base = strings.TrimSuffix(base, packed)
+	}
+	switch path.Ext(base) {
+	case ".csv":
+		return commas, true
+	case ".tsv", ".tab":
+		return tabs, true
+	case ".parquet", ".parq", ".pq":
+		return columnar, true
+	case ".jsonl", ".ndjson", ".json":
+		return jsonLines, true
+	}
+	return jsonLines, false
+}
+
+// plainText is the compression of what is not compressed.
+const plainText = "plain"
+
 // maxWindowBytes bounds the memory of one zstd stream. It admits what
 // `zstd --long` writes.
 const maxWindowBytes = 128 << 20
 
-// plainText is the format of what is not compressed.
-const plainText = "plain"
-
 var (
-	gzipMagic = []byte{0x1f, 0x8b}
-	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
-	utf8Mark  = []byte{0xef, 0xbb, 0xbf} // which some editors put before a text
+	gzipMagic    = []byte{0x1f, 0x8b}
+	zstdMagic    = []byte{0x28, 0xb5, 0x2f, 0xfd}
+	parquetMagic = []byte("PAR1")
+	utf8Mark     = []byte{0xef, 0xbb, 0xbf} // which some editors put before a text
 )
 
-// unreadable are formats that people have, and that are not lines of text.
-var unreadable = []struct {
+// foreign is the error for a format that people have, and that is not text.
+type foreign struct{ name string }
+
+// Error says what can be read instead.
+func (f *foreign) Error() string {
+	return "it is " + f.name + ": give JSON lines or CSV, plain or compressed with gzip or zstd, or Parquet files"
+}
+
+// parquetText is found where text was expected.
+var parquetText = &foreign{"Parquet, which can neither come through a pipe nor be compressed as a whole"}
+
+var foreigns = []struct {
 	magic []byte
-	name  string
+	error *foreign
 }{
-	{[]byte("PAR1"), "a Parquet file"},
-	{[]byte("BZh"), "compressed with bzip2"},
-	{[]byte{0xfd, '7', 'z', 'X', 'Z', 0}, "compressed with xz"},
-	{[]byte{0x04, 0x22, 0x4d, 0x18}, "compressed with lz4"},
-	{[]byte("PK\x03\x04"), "a zip archive"},
-	{[]byte("Obj\x01"), "an Avro file"},
+	{parquetMagic, parquetText},
+	{[]byte("PARE"), &foreign{"an encrypted Parquet file"}},
+	{[]byte("BZh"), &foreign{"compressed with bzip2"}},
+	{[]byte{0xfd, '7', 'z', 'X', 'Z', 0}, &foreign{"compressed with xz"}},
+	{[]byte{0x04, 0x22, 0x4d, 0x18}, &foreign{"compressed with lz4"}},
+	{[]byte("PK\x03\x04"), &foreign{"a zip archive"}},
+	{[]byte("Obj\x01"), &foreign{"an Avro file"}},
+	{[]byte{0xff, 0xfe}, &foreign{"text in UTF-16, which iconv -f UTF-16 -t UTF-8 converts"}},
+	{[]byte{0xfe, 0xff}, &foreign{"text in UTF-16, which iconv -f UTF-16 -t UTF-8 converts"}},
+}
+
+// refuse names the format of what is not text.
+func refuse(head []byte) error {
+	for _, f := range foreigns {
+		if bytes.HasPrefix(head, f.magic) {
+			return f.error
+		}
+	}
+	return nil
 }
 
 // decompress returns the text in r, which is plain, gzip or zstd by its first
-// bytes, and the name of its format. release lets go of what it holds.
-func decompress(r *bufio.Reader) (text *bufio.Reader, format string, release func(), err error) {
+// bytes, and the name of its compression. release lets go of what it holds.
+func decompress(r *bufio.Reader) (text *bufio.Reader, packed string, release func(), err error) {
 	head, err := r.Peek(6)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, "", nil, err
 	}
-	for _, u := range unreadable {
-		if bytes.HasPrefix(head, u.magic) {
-			return nil, "", nil, fmt.Errorf("it is %s: give lines of JSON, plain or compressed with gzip or zstd", u.name)
-		}
+	if err := refuse(head); err != nil {
+		return nil, "", nil, err
 	}
 	switch {
 	case bytes.HasPrefix(head, gzipMagic):
@@ -55,17 +108,23 @@ func decompress(r *bufio.Reader) (text *bufio.Reader, format string, release fun
 		if err != nil {
 			return nil, "gzip", nil, err
 		}
-		text, format, release = bufio.NewReaderSize(z, bufferBytes), "gzip", func() {}
+		text, packed, release = bufio.NewReaderSize(z, bufferBytes), "gzip", func() {}
 	case bytes.HasPrefix(head, zstdMagic), isSkippable(head):
 		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindowBytes))
 		if err != nil {
 			return nil, "zstd", nil, err
 		}
-		text, format, release = bufio.NewReaderSize(z, bufferBytes), "zstd", z.Close
+		text, packed, release = bufio.NewReaderSize(z, bufferBytes), "zstd", z.Close
 	default:
-		text, format, release = r, plainText, func() {}
+		return r, plainText, func() {}, nil
 	}
-	return text, format, release, nil
+	if head, err := text.Peek(4); err == nil { // damage is found when the text is read
+		if err := refuse(head); err != nil {
+			release()
+			return nil, packed, nil, err
+		}
+	}
+	return text, packed, release, nil
 }
 
 // isSkippable recognizes a zstd stream that begins with a skippable frame, as

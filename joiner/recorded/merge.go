@@ -137,14 +137,14 @@ func (m *Merged) Close() error {
 // begin reads the first line and closes the file again, if it can be opened
 // twice. What it reads is counted when the file is read in earnest.
 func (r *run) begin() (more bool, err error) {
-	f, read := r.src.Files.files[r.file], &r.src.Files.read
+	o, f, read := &r.src.Files.opts, r.src.Files.files[r.file], &r.src.Files.read
 	again := f.sizeBytes >= 0
 	var aside atomic.Int64
 	counter := read
 	if again {
 		counter = &aside
 	}
-	if r.lines, err = f.rows(counter); err != nil {
+	if r.lines, err = f.rows(o, counter); err != nil {
 		return false, err
 	}
 	if more, err = r.advance(); err != nil || !more {
@@ -167,7 +167,7 @@ func (r *run) reopen() error {
 		return nil
 	}
 	f := r.src.Files.files[r.file]
-	opened, err := f.rows(&r.src.Files.read)
+	opened, err := f.rows(&r.src.Files.opts, &r.src.Files.read)
 	if err != nil {
 		return err
 	}

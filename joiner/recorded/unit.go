@@ -12,30 +12,49 @@ type Unit struct {
 	// File is the index of its file in Paths.
 	File int
 
-	files    *Files
-	from, to int64 // bytes of a plain file; to is -1 for a whole file
+	files     *Files
+	from, to  int64 // bytes of plain JSON lines, or row groups of Parquet; to is -1 for a whole file
+	sizeBytes int64
 }
 
 // Units cuts the files into pieces of about targetBytes, on disk, which several
-// goroutines may read at once; a file of less is one piece. Only what is not
-// compressed can be cut.
+// goroutines may read at once; a file of less is one piece, and every file if
+// targetBytes is 0. JSON lines that are
+// not compressed can be cut anywhere, Parquet between its row groups, and other
+// files not.
 func (f *Files) Units(targetBytes int64) []Unit {
 	var units []Unit
-	add := func(file int, from, to int64) {
-		units = append(units, Unit{Order: len(units), File: file, files: f, from: from, to: to})
-	}
 	for i, file := range f.files {
-		pieces := int64(1)
-		if file.plain && targetBytes > 0 {
-			pieces = max(1, (file.sizeBytes+targetBytes/2)/targetBytes)
+		for _, u := range file.pieces(targetBytes) {
+			u.Order, u.File, u.files = len(units), i, f
+			units = append(units, u)
 		}
-		if pieces == 1 {
-			add(i, 0, -1)
-			continue
+	}
+	return units
+}
+
+func (f *file) pieces(targetBytes int64) (units []Unit) {
+	n := int64(1)
+	if targetBytes > 0 {
+		n = (f.sizeBytes + targetBytes/2) / targetBytes
+	}
+	switch {
+	case n > 1 && f.format == jsonLines && f.packed == plainText:
+		for p := range n {
+			from, to := cut(f.sizeBytes, p, n), cut(f.sizeBytes, p+1, n)
+			units = append(units, Unit{from: from, to: to, sizeBytes: to - from})
 		}
-		for p := range pieces {
-			add(i, cut(file.sizeBytes, p, pieces), cut(file.sizeBytes, p+1, pieces))
+	case n > 1 && len(f.groups) > 1:
+		from := 0
+		for to := 1; to <= len(f.groups); to++ {
+			sizeBytes := f.groupBytes(f.groups, to) - f.groupBytes(f.groups, from)
+			if sizeBytes >= targetBytes || to == len(f.groups) {
+				units = append(units, Unit{from: int64(from), to: int64(to), sizeBytes: sizeBytes})
+				from = to
+			}
 		}
+	default:
+		units = []Unit{{to: -1, sizeBytes: f.sizeBytes}}
 	}
 	return units
 }
@@ -45,30 +64,34 @@ func cut(size, p, n int64) int64 { return size/n*p + min(size%n, p) }
 
 // Open opens the unit's lines. What is read of them counts in Files.Progress.
 func (u *Unit) Open() (RowReader, error) {
-	file := u.files.files[u.File]
-	if u.to < 0 {
-		return file.rows(&u.files.read)
+	file, o, read := u.files.files[u.File], &u.files.opts, &u.files.read
+	var r RowReader
+	var err error
+	switch {
+	case u.to < 0:
+		return file.rows(o, read)
+	case file.format == columnar:
+		r, err = file.openTableRows(o, int(u.from), int(u.to), read)
+	default:
+		r, err = file.openLines(o, u.from, u.to, read)
 	}
-	l, err := openPart(file, u.from, u.to, &u.files.read)
 	if err != nil {
-		return nil, err
+		return nil, err // a nil *lines would not be a nil RowReader
 	}
-	return l, nil
+	return r, nil
 }
 
 // Bytes is the unit's size on disk; -1 when it cannot be known.
-func (u *Unit) Bytes() int64 {
-	if u.to < 0 {
-		return u.files.files[u.File].sizeBytes
-	}
-	return u.to - u.from
-}
+func (u *Unit) Bytes() int64 { return u.sizeBytes }
 
 // String names the unit for messages.
 func (u *Unit) String() string {
-	name := u.files.files[u.File].name
-	if u.to < 0 {
-		return name
+	file := u.files.files[u.File]
+	switch {
+	case u.to < 0:
+		return file.name
+	case file.format == columnar:
+		return fmt.Sprintf("%s, row groups %d to %d", file.name, u.from, u.to-1)
 	}
-	return fmt.Sprintf("%s, bytes %d to %d", name, u.from, u.to)
+	return fmt.Sprintf("%s, bytes %d to %d", file.name, u.from, u.to)
 }

@@ -1,0 +1,180 @@
+package recorded
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// checkAtOnce is how many files are looked at together: far ones take their time.
+const checkAtOnce = 16
+
+// checkAll looks into every file, and then at how they agree.
+func checkAll(files []*file, o *Options) error {
+	faults := make([]error, len(files))
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, checkAtOnce)
+	for i, f := range files {
+		slots <- struct{}{}
+		wg.Go(func() {
+			faults[i] = f.check(o)
+			<-slots
+		})
+	}
+	wg.Wait()
+	faults = slices.DeleteFunc(faults, func(err error) bool { return err == nil })
+	if len(faults) == 0 {
+		for _, f := range files {
+			if err := f.checkColumns(o, files); err != nil {
+				faults = append(faults, err)
+			}
+		}
+	}
+	switch len(faults) {
+	case 0:
+		return nil
+	case 1:
+		return faults[0]
+	}
+	return fmt.Errorf("%w (and %d more of %d files cannot be read either)", faults[0], len(faults)-1, len(files))
+}
+
+// check finds out the file's format and reads its beginning, if it can be read
+// again.
+func (f *file) check(o *Options) error {
+	if f.sizeBytes < 0 {
+		return nil
+	}
+	f.format, _ = formatOf(f.name)
+	if f.format == columnar {
+		return f.checkTable(o)
+	}
+	var aside atomic.Int64
+	t, err := openText(f, &aside)
+	if errors.Is(err, parquetText) && t == nil {
+		f.format = columnar
+		return f.checkTable(o)
+	}
+	if err != nil {
+		return err
+	}
+	f.packed = t.format
+	if err := t.Close(); err != nil {
+		return err
+	}
+	r, err := f.rows(o, &aside)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if c, ok := r.(*csvRows); ok {
+		f.columns = c.names
+	}
+	_, err = r.Next()
+	if f.empty = errors.Is(err, io.EOF); f.empty {
+		return nil
+	}
+	return err
+}
+
+// checkTable reads the file's footer.
+func (f *file) checkTable(o *Options) error {
+	t, r, err := f.openTable(o)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	f.columns, f.groups = t.Columns(), t.Groups()
+	f.empty = total(f.groups).Rows == 0
+	members, _ := f.members(o, f.columns)
+	for i := range members {
+		if err := t.Fit(&members[i]); err != nil && members[i].declared() {
+			return fmt.Errorf("%s: column %s: %w", f.name, members[i].Name, err)
+		}
+	}
+	return nil
+}
+
+// checkColumns looks for the columns that every record needs. A CSV file without
+// a line of names holds nothing.
+func (f *file) checkColumns(o *Options, files []*file) error {
+	if f.format == jsonLines || len(f.columns) == 0 {
+		return nil
+	}
+	for _, m := range o.members() {
+		n := count(f.columns, m.Name)
+		if n > 1 {
+			return fmt.Errorf("%s has %d columns of the name %s: rename all but one", f.name, n, m.Name)
+		}
+		needed := m.declared() && !m.Type.Nullable || m.Name == o.TimeField
+		if n == 1 || !needed || foldersOf(f.name, []Member{m}) != nil {
+			continue
+		}
+		return &MissingColumnError{File: f.name, Column: m.Name, Type: m.Type.String(), Has: f.columns, Elsewhere: having(files, m.Name), separator: f.format == commas}
+	}
+	return nil
+}
+
+// having names the first file that has the column; empty when none has.
+func having(files []*file, column string) string {
+	for _, f := range files {
+		if slices.Contains(f.columns, column) {
+			return f.name
+		}
+	}
+	return ""
+}
+
+func count(names []string, name string) (n int) {
+	for _, other := range names {
+		if other == name {
+			n++
+		}
+	}
+	return n
+}
+
+// MissingColumnError says that a file lacks a column that every record needs.
+type MissingColumnError struct {
+	File, Column string
+	Type         string   // declared
+	Has          []string // the file's columns
+	Elsewhere    string   // another input file that has the column; empty when none has
+
+	separator bool
+}
+
+// Error names the file, the column, where else it is, and what to do.
+func (e *MissingColumnError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s has no column %s, which the source declares as %s", e.File, e.Column, e.Type)
+	if e.Type == "invalid" {
+		b.Reset()
+		fmt.Fprintf(&b, "%s has no column %s, which is the event time", e.File, e.Column)
+	}
+	if e.Elsewhere != "" {
+		fmt.Fprintf(&b, "; %s has it", e.Elsewhere)
+	}
+	const most = 20
+	has := e.Has
+	if len(has) > most {
+		has = append(slices.Clone(has[:most]), "…")
+	}
+	fmt.Fprintf(&b, ". The file's columns are %s", strings.Join(has, ", "))
+	for _, name := range e.Has {
+		if strings.EqualFold(name, e.Column) {
+			fmt.Fprintf(&b, ": names match exactly, so rename %s", name)
+			return b.String()
+		}
+	}
+	if len(e.Has) == 1 && e.separator && strings.ContainsAny(e.Has[0], ";\t|") {
+		b.WriteString(": the separator of .csv files is the comma, that of .tsv the tab")
+		return b.String()
+	}
+	fmt.Fprintf(&b, ": leave the file out, or declare the field with ? if it may be missing")
+	return b.String()
+}

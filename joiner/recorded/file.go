@@ -1,0 +1,91 @@
+package recorded
+
+import (
+	"io"
+	"os"
+	"slices"
+	"sync/atomic"
+)
+
+// file is one input file.
+type file struct {
+	name string // as messages call it, and with the folders that it lies in
+	place
+	sizeBytes int64 // on disk; -1 when it cannot be known: it can then be read once only
+
+	// Found by check.
+	format  format
+	packed  string   // its compression, of text
+	columns []string // of CSV and Parquet
+	groups  []Group  // of Parquet
+	empty   bool
+}
+
+// openFile finds the file that path names.
+func openFile(path string, stdin io.Reader) *file {
+	if path == Stdin {
+		return &file{name: "stdin", place: pipe{stdin}, sizeBytes: -1}
+	}
+	f := &file{name: path, place: local(path), sizeBytes: -1}
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+		f.sizeBytes = info.Size()
+	}
+	return f
+}
+
+// rows reads the file from its beginning. What it reads is counted in read.
+func (f *file) rows(o *Options, read *atomic.Int64) (RowReader, error) {
+	var r RowReader
+	var err error
+	switch f.format {
+	case columnar:
+		r, err = f.openTableRows(o, 0, -1, read)
+	case commas:
+		r, err = openCSV(f, ',', o, read)
+	case tabs:
+		r, err = openCSV(f, '\t', o, read)
+	default:
+		r, err = f.openLines(o, 0, -1, read)
+	}
+	if err != nil {
+		return nil, err // a nil *lines would not be a nil RowReader
+	}
+	return r, nil
+}
+
+// openLines reads the JSON lines that begin in bytes [from, to), or all when to
+// is negative.
+func (f *file) openLines(o *Options, from, to int64, read *atomic.Int64) (*lines, error) {
+	var t *text
+	var err error
+	if to < 0 {
+		t, err = openText(f, read)
+	} else {
+		t, err = openPart(f, from, to, read)
+	}
+	if err != nil {
+		return nil, err
+	}
+	_, folders := f.members(o, nil)
+	return &lines{text: t, folders: folders}, nil
+}
+
+// members returns what is read of a file with the given columns: those that are
+// declared, or all, and what its folders add. A column goes before a folder.
+func (f *file) members(o *Options, columns []string) (read []Member, from folders) {
+	all := o.members()
+	from = foldersOf(f.name, all)
+	from = slices.DeleteFunc(from, func(d folder) bool { return slices.Contains(columns, d.member.Name) })
+	for _, m := range all {
+		if slices.Contains(columns, m.Name) {
+			read = append(read, m)
+		}
+	}
+	for i, name := range columns {
+		known := slices.ContainsFunc(all, func(m Member) bool { return m.Name == name })
+		if o.Whole && name != "" && !known && slices.Index(columns, name) == i {
+			read = append(read, o.member(name))
+		}
+	}
+	return read, from
+}
