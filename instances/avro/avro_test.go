@@ -2,12 +2,9 @@ package avro
 
 import (
 	"bytes"
-	"encoding/hex"
 	"encoding/json"
-	"flag"
 	"math"
 	"math/rand"
-	"os"
 	"strings"
 	"testing"
 
@@ -18,8 +15,6 @@ import (
 	"github.com/mortise-dev/mortise/instances/instancetest"
 )
 
-var rewrite = flag.Bool("rewrite", false, "rewrite golden files")
-
 func schemaOf(t testing.TB, c *instances.Columns) string {
 	t.Helper()
 	text, err := Schema(c, "feed-ctr")
@@ -27,37 +22,6 @@ func schemaOf(t testing.TB, c *instances.Columns) string {
 		t.Fatal(err)
 	}
 	return text
-}
-
-func golden(t *testing.T, path string, got []byte) {
-	t.Helper()
-	if *rewrite {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs, which trainers rely on:\n got %s\nwant %s", path, got, want)
-	}
-}
-
-func TestGolden(t *testing.T) {
-	c, rows := instancetest.Golden()
-	var schema bytes.Buffer
-	if err := json.Indent(&schema, []byte(schemaOf(t, c)), "", "  "); err != nil {
-		t.Fatal(err)
-	}
-	golden(t, "testdata/instance.avsc", append(schema.Bytes(), '\n'))
-	e := NewEncoder(c, mortise.SchemaNumber(7).Append(nil))
-	var got []byte
-	for i := range rows {
-		got = append(hex.AppendEncode(got, e.Append(nil, &rows[i])), '\n')
-	}
-	golden(t, "testdata/instances.hex", got)
 }
 
 // schemas is a registry in memory.
@@ -71,32 +35,41 @@ func (s schemas) Schema(id mortise.SchemaID) (*mortise.WriterSchema, error) {
 	return &mortise.WriterSchema{Type: "AVRO", Text: text}, nil
 }
 
-func TestRoundTrip(t *testing.T) {
-	seed := rand.Int63()
-	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewSource(seed))
-	for range 300 {
-		c := instancetest.Columns(rnd)
-		id := mortise.SchemaNumber(rnd.Uint32())
-		e, d := NewEncoder(c, id.Append(nil)), NewDecoder(c, schemas{id: schemaOf(t, c)})
-		var out instances.Instance
-		for range 10 {
-			in := instancetest.Instance(rnd, c)
-			value := e.Append(nil, in)
-			if err := d.Decode(value, &out); err != nil {
-				t.Fatalf("%s: %v", instancetest.Row(c, in), err)
+var format = instancetest.Format{New: func(c *instances.Columns) (instances.Encoder, instances.Decoder, error) {
+	text, err := Schema(c, "feed-ctr")
+	id := mortise.SchemaNumber(7)
+	return NewEncoder(c, id.Append(nil)), NewDecoder(c, schemas{id: text}), err
+}}
+
+func TestFormat(t *testing.T)    { format.Run(t) }
+func FuzzDecode(f *testing.F)    { format.Fuzz(f) }
+func BenchmarkAvro(b *testing.B) { format.Bench(b) }
+
+func TestSchemaGolden(t *testing.T) {
+	c, _ := instancetest.Golden()
+	var schema bytes.Buffer
+	if err := json.Indent(&schema, []byte(schemaOf(t, c)), "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	instancetest.File(t, "testdata/instance.avsc", append(schema.Bytes(), '\n'))
+}
+
+func TestCutOff(t *testing.T) {
+	c, rows := instancetest.Golden()
+	e, d, err := format.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out instances.Instance
+	for i := range rows {
+		value := e.Append(nil, &rows[i])
+		for n := range value {
+			if d.Decode(value[:n], &out) == nil {
+				t.Fatalf("the first %d of %d bytes are read", n, len(value))
 			}
-			if got, want := instancetest.Row(c, &out), instancetest.Row(c, in); got != want {
-				t.Fatalf("\n got %s\nwant %s", got, want)
-			}
-			for i, f := range c.Selected() {
-				if v := out.Selected[i]; !v.IsNull() && v.Kind != f.Type.Kind {
-					t.Fatalf("column %s comes back as %s", f.Name, v.Kind)
-				}
-			}
-			if d.Decode(value[:len(value)-1], &out) == nil || d.Decode(append(value, 0), &out) == nil {
-				t.Fatalf("a record that is cut off, or goes on, is read")
-			}
+		}
+		if d.Decode(append(value, 0), &out) == nil {
+			t.Fatal("a record that goes on is read")
 		}
 	}
 }
@@ -177,79 +150,4 @@ func TestNames(t *testing.T) {
 	if _, err := Schema(c, "x"); err == nil || !strings.Contains(err.Error(), "a-b and a.b would both be called a_b") {
 		t.Errorf("got %v", err)
 	}
-}
-
-func TestDoesNotAllocate(t *testing.T) {
-	c, in := instancetest.Typical()
-	e := NewEncoder(c, mortise.SchemaNumber(7).Append(nil))
-	d, err := NewPlainDecoder(c, schemaOf(t, c))
-	if err != nil {
-		t.Fatal(err)
-	}
-	buf := make([]byte, 0, 4096)
-	var out instances.Instance
-	run := func() {
-		buf = e.Append(buf[:0], in)
-		if err := d.Decode(buf[5:], &out); err != nil {
-			t.Fatal(err)
-		}
-	}
-	run()
-	if allocs := testing.AllocsPerRun(100, run); allocs != 0 {
-		t.Errorf("%v allocations a row", allocs)
-	}
-}
-
-func FuzzDecode(f *testing.F) {
-	c, rows := instancetest.Golden()
-	text, err := Schema(c, "feed-ctr")
-	if err != nil {
-		f.Fatal(err)
-	}
-	e := NewEncoder(c, nil)
-	for i := range rows {
-		f.Add(e.Append(nil, &rows[i]))
-	}
-	f.Fuzz(func(t *testing.T, value []byte) {
-		d, err := NewPlainDecoder(c, text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var in instances.Instance
-		if d.Decode(value, &in) != nil {
-			return
-		}
-		row := instancetest.Row(c, &in)
-		var out instances.Instance
-		if err := d.Decode(e.Append(nil, &in), &out); err != nil || instancetest.Row(c, &out) != row {
-			t.Errorf("%v:\n got %s\nwant %s", err, instancetest.Row(c, &out), row)
-		}
-	})
-}
-
-func BenchmarkAvro(b *testing.B) {
-	c, in := instancetest.Typical()
-	e := NewEncoder(c, mortise.SchemaNumber(7).Append(nil))
-	d, err := NewPlainDecoder(c, schemaOf(b, c))
-	if err != nil {
-		b.Fatal(err)
-	}
-	buf := e.Append(nil, in)
-	b.Run("encode", func(b *testing.B) {
-		b.SetBytes(int64(len(buf)))
-		b.ReportAllocs()
-		for b.Loop() {
-			buf = e.Append(buf[:0], in)
-		}
-	})
-	b.Run("decode", func(b *testing.B) {
-		var out instances.Instance
-		b.SetBytes(int64(len(buf)))
-		b.ReportAllocs()
-		for b.Loop() {
-			if err := d.Decode(buf[5:], &out); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
 }

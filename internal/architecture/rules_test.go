@@ -43,6 +43,8 @@ var clients = []client{
 	{"github.com/twmb/franz-go/pkg/kmsg", []string{"experiments/kafka", "experiments/broker"}, "Kafka's wire format stays with the client and the embedded broker"},
 	{"github.com/twmb/franz-go", []string{"experiments/kafka"}, "Kafka stands behind experiments.Transport: everything else can be tested and used without a broker"},
 	{"github.com/twmb/avro", []string{"internal/avro"}, "one package reads Avro's schemas, for the sources' records and the instances' alike"},
+	{"github.com/bufbuild/protocompile", []string{"internal/protobuf"}, "one package reads Protobuf's schemas, for the sources' records and the instances' alike"},
+	{"google.golang.org/protobuf", []string{"internal/protobuf"}, "descriptors are for finding field numbers: no record becomes a message of this library"},
 	{"github.com/cockroachdb/pebble/v2/vfs", []string{"joiner/disk", "experiments/simulation"}, "a simulated disk is a file system as Pebble sees it"},
 	{"github.com/cockroachdb/pebble/v2", []string{"joiner/disk"}, "Pebble stands behind joiner.Store: the join is tested on memory and can change its disk"},
 	{"github.com/expr-lang/expr", []string{"internal/expression"}, "one package decides what an expression means: types, nulls, bounds"},

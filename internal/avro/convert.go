@@ -5,41 +5,20 @@ import (
 	"unicode/utf8"
 
 	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/internal/fields"
 )
 
-// Fit says how a value came to be of the type that is wanted.
-type Fit uint8
-
-const (
-	OK      Fit = iota
-	IsNull      // there is none
-	Unfit       // it is of a type that cannot become the wanted one
-	BadText     // a string that is not valid UTF-8
-)
-
-// Times says what plain numbers and texts mean where a timestamp is wanted: ms
-// UTC, or false where they are none. Values whose schema says that they are
-// times are read by what it says.
-type Times interface {
-	OfInt(n int64) (ms int64, ok bool)
-	OfFloat(f float64) (ms int64, ok bool)
-	OfText(text []byte) (ms int64, ok bool)
-}
-
-// Converter reads values as the types that are wanted, as far as Avro's rules of
+// converter reads values as the types that are wanted, as far as Avro's rules of
 // resolution go and some further: see Value. Lists and texts that are not the
-// record's own live in its buffers until Reset. One goroutine uses it.
-type Converter struct {
+// record's own live in its buffers until reset. One goroutine uses it.
+type converter struct {
 	text []byte
 	list []mortise.Value
-	// NullItems makes nulls items of lists like any other, where otherwise a list
-	// that has one does not fit.
-	NullItems bool
 }
 
-// Reset lets go of what the buffers hold, and of the buffers when a huge record
+// reset lets go of what the buffers hold, and of the buffers when a huge record
 // has grown them.
-func (c *Converter) Reset() {
+func (c *converter) reset() {
 	const mostBytes, mostValues = 1 << 20, 1 << 14
 	if c.text = c.text[:0]; cap(c.text) > mostBytes {
 		c.text = nil
@@ -49,7 +28,7 @@ func (c *Converter) Reset() {
 	}
 }
 
-// Value reads the value of type n at i into v as a want, null where it does not
+// value reads the value of type n at i into v as a want, null where it does not
 // fit, and returns where it ends; next is -1 when the data is not such a value.
 // What becomes what:
 //
@@ -61,37 +40,37 @@ func (c *Converter) Reset() {
 //	list       an array, none of whose items is null or unfit
 //
 // A union's value is read as the branch that it is of.
-func (c *Converter) Value(v *mortise.Value, n *Node, data []byte, i int, want mortise.Type, times Times) (fit Fit, next int) {
+func (c *converter) value(v *mortise.Value, n *Node, data []byte, i int, want *fields.Want) (fit fields.Fit, next int) {
 	if n.Kind == Union {
 		branch, at := ReadIndex(data, i, len(n.Branches))
 		if at < 0 {
-			return Unfit, -1
+			return fields.Unfit, -1
 		}
 		n, i = n.Branches[branch], at
 	}
 	switch {
 	case n.Kind == Null:
 		*v = mortise.NullValue()
-		return IsNull, i
-	case want.Kind == mortise.List && n.Kind == Array:
-		return c.array(v, n, data, i, want, times)
+		return fields.Null, i
+	case want.Type.Kind == mortise.List && n.Kind == Array:
+		return c.array(v, n, data, i, want)
 	}
-	if fit, next = c.scalar(v, n, data, i, want.Kind, times); fit != OK {
+	if fit, next = c.scalar(v, n, data, i, want); fit != fields.OK {
 		*v = mortise.NullValue()
 	}
 	return fit, next
 }
 
 // scalar returns where the value ends even where it does not fit.
-func (c *Converter) scalar(v *mortise.Value, n *Node, data []byte, i int, want mortise.Kind, times Times) (fit Fit, next int) {
-	switch want {
+func (c *converter) scalar(v *mortise.Value, n *Node, data []byte, i int, want *fields.Want) (fit fields.Fit, next int) {
+	switch want.Type.Kind {
 	case mortise.String:
 		return c.string(v, n, data, i)
 	case mortise.Int:
 		if n.Kind == Int || n.Kind == Long {
 			number, next := ReadLong(data, i)
 			*v = mortise.IntValue(number)
-			return OK, next
+			return fields.OK, next
 		}
 	case mortise.Float:
 		return number(v, n, data, i)
@@ -99,45 +78,45 @@ func (c *Converter) scalar(v *mortise.Value, n *Node, data []byte, i int, want m
 		if n.Kind == Boolean {
 			truth, next := ReadBool(data, i)
 			*v = mortise.BoolValue(truth)
-			return OK, next
+			return fields.OK, next
 		}
 	case mortise.Timestamp:
-		return timestamp(v, n, data, i, times)
+		return timestamp(v, n, data, i, want.Times)
 	}
-	return Unfit, n.Skip(data, i)
+	return fields.Unfit, n.Skip(data, i)
 }
 
-func (c *Converter) string(v *mortise.Value, n *Node, data []byte, i int) (fit Fit, next int) {
+func (c *converter) string(v *mortise.Value, n *Node, data []byte, i int) (fit fields.Fit, next int) {
 	switch n.Kind {
 	case String, Bytes:
 		text, next := ReadText(data, i)
 		if !utf8.Valid(text) {
 			if n.Kind == String {
-				return BadText, next
+				return fields.BadText, next
 			}
-			return Unfit, next
+			return fields.Unfit, next
 		}
 		*v = mortise.TextValue(text)
-		return OK, next
+		return fields.OK, next
 	case Enum:
 		symbol, next := ReadIndex(data, i, len(n.symbols))
 		if next < 0 {
-			return Unfit, -1
+			return fields.Unfit, -1
 		}
 		*v = mortise.TextValue(n.symbols[symbol])
-		return OK, next
+		return fields.OK, next
 	case Fixed:
 		if next = within(data, i+n.Size); n.Logical == "uuid" && n.Size == 16 && next >= 0 {
 			*v = mortise.TextValue(c.uuid(data[i:next]))
-			return OK, next
+			return fields.OK, next
 		}
-		return Unfit, next
+		return fields.Unfit, next
 	}
-	return Unfit, n.Skip(data, i)
+	return fields.Unfit, n.Skip(data, i)
 }
 
 // uuid spells 16 bytes as UUIDs are spelled.
-func (c *Converter) uuid(raw []byte) []byte {
+func (c *converter) uuid(raw []byte) []byte {
 	first := len(c.text)
 	for k, cut := range [...]int{0, 4, 6, 8, 10} {
 		end := [...]int{4, 6, 8, 10, 16}[k]
@@ -149,7 +128,7 @@ func (c *Converter) uuid(raw []byte) []byte {
 	return c.text[first:len(c.text):len(c.text)]
 }
 
-func number(v *mortise.Value, n *Node, data []byte, i int) (fit Fit, next int) {
+func number(v *mortise.Value, n *Node, data []byte, i int) (fit fields.Fit, next int) {
 	var f float64
 	switch n.Kind {
 	case Int, Long:
@@ -168,17 +147,17 @@ func number(v *mortise.Value, n *Node, data []byte, i int) (fit Fit, next int) {
 			raw = data[i:next]
 		}
 		if n.Logical != "decimal" {
-			return Unfit, next
+			return fields.Unfit, next
 		}
 		f = decimal(raw, n.Scale)
 	default:
-		return Unfit, n.Skip(data, i)
+		return fields.Unfit, n.Skip(data, i)
 	}
 	*v = mortise.FloatValue(f)
-	return OK, next
+	return fields.OK, next
 }
 
-func timestamp(v *mortise.Value, n *Node, data []byte, i int, times Times) (fit Fit, next int) {
+func timestamp(v *mortise.Value, n *Node, data []byte, i int, times fields.Times) (fit fields.Fit, next int) {
 	var ms int64
 	ok := true
 	switch n.Kind {
@@ -205,45 +184,45 @@ func timestamp(v *mortise.Value, n *Node, data []byte, i int, times Times) (fit 
 		text, next = ReadText(data, i)
 		ms, ok = times.OfText(text)
 	default:
-		return Unfit, n.Skip(data, i)
+		return fields.Unfit, n.Skip(data, i)
 	}
 	if !ok {
-		return Unfit, next
+		return fields.Unfit, next
 	}
 	*v = mortise.TimestampValue(ms)
-	return OK, next
+	return fields.OK, next
 }
 
 // array reads a list; it is read to its end even where an item does not fit.
-func (c *Converter) array(v *mortise.Value, n *Node, data []byte, i int, want mortise.Type, times Times) (Fit, int) {
-	first, fit := len(c.list), OK
-	elem := mortise.Type{Kind: want.Elem}
+func (c *converter) array(v *mortise.Value, n *Node, data []byte, i int, want *fields.Want) (fields.Fit, int) {
+	first, fit := len(c.list), fields.OK
+	elem := fields.Want{Type: mortise.Type{Kind: want.Type.Elem}, Times: want.Times}
 	*v = mortise.NullValue()
 	for {
 		count, _, next := ReadBlock(data, i)
 		if next < 0 {
-			return Unfit, -1
+			return fields.Unfit, -1
 		}
 		if i = next; count == 0 {
 			break
 		}
 		for ; count > 0; count-- {
 			before := i
-			at, itemFit := len(c.list), OK
+			at, itemFit := len(c.list), fields.OK
 			c.list = append(c.list, mortise.Value{}) // an item is no list, so nothing else is appended meanwhile
-			if itemFit, i = c.Value(&c.list[at], n.Elem, data, i, elem, times); i < 0 {
-				return Unfit, -1
+			if itemFit, i = c.value(&c.list[at], n.Elem, data, i, &elem); i < 0 {
+				return fields.Unfit, -1
 			}
-			if itemFit != OK && !(itemFit == IsNull && c.NullItems) {
+			if itemFit != fields.OK && !(itemFit == fields.Null && want.NullItems) {
 				c.list = c.list[:at]
-				fit = max(fit, itemFit, Unfit) // a list with a null is no list that fits
+				fit = max(fit, itemFit, fields.Unfit) // a list with a null is no list that fits
 			}
 			if i == before {
 				break // items of no bytes: a union has one at least, so this is no list that fits
 			}
 		}
 	}
-	if fit == OK {
+	if fit == fields.OK {
 		*v = mortise.ListValue(c.list[first:len(c.list):len(c.list)])
 	}
 	return fit, i

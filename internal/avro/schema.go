@@ -64,9 +64,8 @@ var units = map[string]unit{"timestamp-millis": 1, "local-timestamp-millis": 1, 
 
 // Field is one field of a Record, in the order of the binary format.
 type Field struct {
-	Name    string
-	Aliases []string
-	Type    *Node
+	Name string
+	Type *Node
 }
 
 // Schema is a parsed schema: its tree, and the library's form of it.
@@ -161,7 +160,7 @@ func (t tree) children(n *Node, from *avro.SchemaNode, namespace string) (err er
 		n.Fields = make([]Field, len(from.Fields))
 		for i := range from.Fields {
 			f := &from.Fields[i]
-			n.Fields[i].Name, n.Fields[i].Aliases = f.Name, f.Aliases
+			n.Fields[i].Name = f.Name
 			if n.Fields[i].Type, err = t.node(&f.Type, namespace); err != nil {
 				return err
 			}
