@@ -57,10 +57,7 @@ func (w *Worker) round(ctx context.Context) error {
 	}
 	w.align(nowMS)
 	w.observe(nowMS)
-	w.ended = w.opts.UntilEnd && len(w.runners) > 0 && len(w.opening) == 0
-	for _, r := range w.runners {
-		w.ended = w.ended && r.finished
-	}
+	w.ended = w.hasEnded()
 	return nil
 }
 
@@ -109,7 +106,7 @@ func (w *Worker) inputDone() bool {
 
 // learnEnds asks where the inputs of tasks end, once for each, when all input is there.
 func (w *Worker) learnEnds(ctx context.Context) error {
-	if !w.opts.UntilEnd || !w.inputDone() {
+	if !w.opts.UntilEnd || !w.inputDone() || !w.learnAllEnds(ctx) {
 		return nil
 	}
 	var parts []TopicPartition

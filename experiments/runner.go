@@ -137,10 +137,16 @@ func (r *runner) countLost() {
 // take feeds records of one input. Records beyond the rebuild point wait until
 // every input has reached it.
 func (r *runner) take(in int, records []mortise.Record, next, nowMS int64) error {
+	if r.ends != nil { // what has come since is another run's
+		next = min(next, r.ends[in])
+	}
 	for i := range records {
 		rec := &records[i]
 		if rec.Offset < r.next[in] {
 			continue
+		}
+		if r.ends != nil && rec.Offset >= r.ends[in] {
+			break
 		}
 		if r.rebuild != nil && rec.Offset >= r.rebuild.Offsets[in] {
 			r.hold(in, rec)

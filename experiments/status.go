@@ -21,6 +21,9 @@ type Status struct {
 	Checkpoints *CheckpointStatus  `json:"checkpoints,omitempty"`
 	Shuffles    []ShuffleStatus    `json:"shuffles,omitempty"` // of the pipeline's topics, in this process
 	Archives    []ArchiveStatus    `json:"archives,omitempty"` // of the pipeline's experiments, in this process
+	// Others are the accounts of the group's other tasks, by experiment, once it has
+	// come to the end.
+	Others []mortise.Ledger `json:"-"`
 }
 
 // ArchiveStatus is what archiving an experiment's rows as Parquet is doing in one

@@ -24,8 +24,12 @@ type WorkerOptions struct {
 	Partitions int
 	// UntilEnd stops the worker when every input has been read to the end it
 	// has once InputDone is closed (at once when InputDone is nil) and every
-	// window is closed.
+	// window is closed. What is written to it after that is left alone.
 	UntilEnd bool
+	// Group, where set, makes that every task of the group, not only this worker's:
+	// a worker that is done, or has no tasks, is there to take over those of one
+	// that dies.
+	Group Group
 	// InputDone, where set, says that what is being published to the inputs is
 	// all there. Until then no input counts as idle: it is known that more comes.
 	InputDone <-chan struct{}
@@ -129,8 +133,10 @@ type Worker struct {
 	lastMark time.Time // of the last manifest
 	dirty    bool      // something happened since the last commit
 	ended    bool
-	corrupt  int            // how often state was discarded
-	doubted  map[int32]bool // tasks whose checkpoints are left alone, for state that was discarded may have come from there
+	askedAt  time.Time                // whether the group has ended too; zero before this worker's tasks have
+	allEnds  map[TopicPartition]int64 // of the whole group's inputs under UntilEnd; nil until known
+	corrupt  int                      // how often state was discarded
+	doubted  map[int32]bool           // tasks whose checkpoints are left alone, for state that was discarded may have come from there
 
 	commits     Durations
 	aborts      int64
@@ -212,7 +218,7 @@ func (w *Worker) Run(ctx context.Context) error {
 // session works until the assignment is lost, the input ends, or ctx does.
 func (w *Worker) session(ctx context.Context) error {
 	w.byPart, w.opening = map[TopicPartition]route{}, map[int32]context.CancelFunc{}
-	w.lastDone, w.lastMark = w.opts.Now(), w.opts.Now()
+	w.lastDone, w.lastMark, w.askedAt = w.opts.Now(), w.opts.Now(), time.Time{}
 	for {
 		if err := w.reassign(ctx); err != nil {
 			return err
@@ -221,8 +227,11 @@ func (w *Worker) session(ctx context.Context) error {
 			return err
 		}
 		if w.ended {
-			w.opts.Log.Debug("every window is closed", "group", w.name)
-			return w.commitAll(ctx)
+			if done, err := w.finish(ctx); done || err != nil {
+				return err
+			}
+		} else {
+			w.askedAt = time.Time{}
 		}
 		if ctx.Err() != nil {
 			w.opts.Log.Info("draining", "group", w.name)

@@ -55,7 +55,7 @@ func (t *Task) FinishRebuild(at *Snapshot, acceptLost bool) error {
 	if err := t.tidy(0); err != nil {
 		return err
 	}
-	if at.heldNothing() { // as after the end of input, which settles labels of any time
+	if at.HoldsNothing() { // the end of input settles labels of any time
 		if err := t.tidy(math.MaxInt64); err != nil {
 			return err
 		}
@@ -106,8 +106,9 @@ func (t *Task) CountLost(source int, n int64) {
 	}
 }
 
-// heldNothing reports whether nothing was pending and no label held.
-func (s *Snapshot) heldNothing() bool {
+// HoldsNothing reports whether nothing is pending and no label held, as after the
+// end of input.
+func (s *Snapshot) HoldsNothing() bool {
 	pending := int64(0)
 	for i := range s.Ledgers {
 		pending += s.Ledgers[i].Impressions.Pending

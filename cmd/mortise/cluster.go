@@ -143,6 +143,37 @@ func mustHold(dir string) error {
 	return fmt.Errorf("looking for the embedded broker in %s: %w", dir, err)
 }
 
+// leaveLast ends a crew's part in its groups. At the end of input the process that
+// has the embedded broker stays until all others have ended, too.
+func (cl *cluster) leaveLast(cr *crew, complete bool) {
+	cr.close()
+	if cl.broker == nil || !complete {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), othersEndWithin)
+	defer cancel()
+	admin, err := kafka.OpenAdmin(ctx, cl.Connection)
+	if err != nil {
+		return // nobody can reach it
+	}
+	defer admin.Close()
+	for _, name := range cr.groups {
+		for ctx.Err() == nil {
+			if g, err := admin.Group(ctx, name); err != nil || g.Members == 0 {
+				break
+			}
+			select {
+			case <-time.After(20 * time.Millisecond):
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// othersEndWithin is how long the embedded broker stays for workers that have come
+// to the end too. One that was killed looks as if it were still there.
+const othersEndWithin = 10 * time.Second
+
 func (cl *cluster) close() error {
 	if cl.broker == nil {
 		return nil

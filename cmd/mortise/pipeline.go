@@ -60,7 +60,8 @@ func (c *console) pipeline(ctx context.Context, f *runFlags, args []string) (sum
 	if err != nil {
 		return nil, err
 	}
-	defer crew.close()
+	complete := false
+	defer func() { brokers.leaveLast(crew, complete) }()
 	server, err := serve(f.http, crew)
 	if err != nil {
 		return nil, err
@@ -77,7 +78,7 @@ func (c *console) pipeline(ctx context.Context, f *runFlags, args []string) (sum
 	if err != nil {
 		return nil, err
 	}
-	complete := f.untilEnd && ctx.Err() == nil
+	complete = f.untilEnd && ctx.Err() == nil
 	return c.summarize(context.WithoutCancel(ctx), f, crew, brokers, complete)
 }
 
@@ -88,6 +89,7 @@ type crew struct {
 	groups      []string
 	transports  []*kafka.Transport
 	checkpoints []*bucketCheckpoints // of the pipelines that have some
+	admin       *kafka.Admin         // for what they ask about their groups
 	shuffles    []*shuffling         // per worker
 	once        sync.Once
 }
@@ -119,6 +121,9 @@ func (cr *crew) close() {
 		for _, b := range cr.checkpoints {
 			_ = b.Close() // nothing is under way any more
 		}
+		if cr.admin != nil {
+			cr.admin.Close()
+		}
 	})
 }
 
@@ -142,6 +147,9 @@ func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Pl
 	}()
 	id, err := workerID(f.stateDir(cl))
 	if err != nil {
+		return nil, err
+	}
+	if cr.admin, err = kafka.OpenAdmin(ctx, cl.Connection); err != nil {
 		return nil, err
 	}
 	for _, p := range plan.Pipelines {
@@ -169,6 +177,7 @@ func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Pl
 		wo := experiments.WorkerOptions{
 			Partitions: int(tasks), UntilEnd: f.untilEnd, InputDone: sh.inputDone(inputDone, f.untilEnd), Log: c.logger(), Letters: letters.write,
 			CommitEvery: f.commitEvery, CloseRows: f.closeRows, AcceptGap: f.acceptGap,
+			Group: &kafka.GroupView{Admin: cr.admin, Group: group, Inputs: through.Inputs()},
 		}
 		checkpoints, every, err := c.checkpoints(ctx, f, p, states.db, group, id)
 		if err != nil {

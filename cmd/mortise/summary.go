@@ -59,6 +59,9 @@ func (c *console) summarize(ctx context.Context, f *runFlags, cr *crew, cl *clus
 				continue // stopped before its first round
 			}
 			l := st.Experiments[j].Ledger
+			if complete && j < len(st.Others) {
+				l.Add(&st.Others[j]) // what other workers did
+			}
 			if err := l.Check(); err != nil {
 				return nil, fmt.Errorf("experiment %s: %w", e.Name, err)
 			}

@@ -45,11 +45,15 @@ func (r *feedRun) child(name, dir string, seed uint64) *exec.Cmd {
 }
 
 // workUntilKilled is that process, which sends itself SIGKILL around one of its
-// commits, or goes on for ever with a seed of 0.
+// commits, or goes on for ever with a seed of 0, or until its group is done.
 func workUntilKilled(addr, dir, name string, seed uint64) error {
 	f := &feedWorker{conn: Connection{Kafka: spec.Kafka{SeedBrokers: []string{addr}}}, dir: dir, name: name, pollRecords: 10}
 	if seed == 0 {
 		f.dynamic, f.forever, f.until, f.pace, f.pollRecords = true, true, time.Hour, 20*time.Millisecond, 200
+		return f.work(context.Background())
+	}
+	if seed == untilGroupEnds {
+		f.dynamic, f.withGroup, f.until, f.pace, f.pollRecords = true, true, 3*testTimeout, 20*time.Millisecond, 50
 		return f.work(context.Background())
 	}
 	rng := rand.New(rand.NewPCG(seed, 1))
@@ -65,6 +69,8 @@ func workUntilKilled(addr, dir, name string, seed uint64) error {
 	}
 	return f.work(context.Background())
 }
+
+const untilGroupEnds = 1
 
 // wasKilled reports whether a process ended by a signal.
 func wasKilled(cmd *exec.Cmd) bool {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"os/exec"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -278,11 +280,11 @@ func (r *feedRun) finish(t *testing.T, reader *thirdParty) string {
 	return reader.stop(t, r.rows)
 }
 
-// crew starts so many workers, each a process.
-func (r *feedRun) crew(t *testing.T, n int) (workers []*exec.Cmd) {
+// crew starts so many workers, each a process: with a seed of 0 they go on for ever.
+func (r *feedRun) crew(t *testing.T, n int, seed uint64) (workers []*exec.Cmd) {
 	t.Helper()
 	for i := range n {
-		cmd := r.child(fmt.Sprint("w", i), t.TempDir(), 0)
+		cmd := r.child(fmt.Sprint("w", i), t.TempDir(), seed)
 		said := new(bytes.Buffer)
 		cmd.Stderr = said
 		if err := cmd.Start(); err != nil {
@@ -313,7 +315,7 @@ func killAll(t *testing.T, workers []*exec.Cmd) {
 func TestWorkerOfThreeIsKilled(t *testing.T) {
 	r := newFeedOver(t, feedOver)
 	reader, a := r.follow(t), admin(t, r.conn)
-	workers := r.crew(t, 3)
+	workers := r.crew(t, 3, 0)
 	r.members(t, a, 3)
 	r.progress(t, a)
 	killAll(t, workers[:1])
@@ -333,7 +335,7 @@ func TestStoppedWorkerGoesOn(t *testing.T) {
 		t.Run(fmt.Sprint(others, " others"), func(t *testing.T) {
 			r := newFeedOver(t, feedOver)
 			reader, a := r.follow(t), admin(t, r.conn)
-			workers := r.crew(t, 1+others)
+			workers := r.crew(t, 1+others, 0)
 			r.members(t, a, 1+others)
 			r.progress(t, a)
 			if err := workers[0].Process.Signal(syscall.SIGSTOP); err != nil {
@@ -397,4 +399,43 @@ func TestWorkersComeAndGo(t *testing.T) {
 		t.Errorf("the worker that stayed stood still for %s, want %s at most", pauses[0], longestPause)
 	}
 	t.Logf("the worker that stayed stood still for %s at the longest; %s", pauses[0].Round(time.Millisecond), r.finish(t, reader))
+}
+
+// TestUntilTheGroupEnds runs more workers than there are tasks, to the end: one
+// that has a task is killed on the way, one that has none comes to have it, and
+// all that are left end well, when all is done.
+func TestUntilTheGroupEnds(t *testing.T) {
+	r := newFeed(t)
+	a := admin(t, r.conn)
+	workers := r.crew(t, feedTasks+1, untilGroupEnds)
+	r.members(t, a, feedTasks+1)
+	r.progress(t, a)
+	victim := r.owner(t, a)
+	killAll(t, workers[victim:victim+1])
+	for i, cmd := range workers {
+		if err := cmd.Wait(); (err == nil) == (i == victim) {
+			t.Errorf("worker %d, of which %d was killed: %v", i, victim, err)
+		}
+	}
+	r.check(t)
+}
+
+// owner returns the number of a worker that has a task.
+func (r *feedRun) owner(t *testing.T, a *Admin) int {
+	t.Helper()
+	described, err := a.adm.DescribeGroups(testContext(t), "feed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range described["feed"].Members {
+		if as, ok := m.Assigned.AsConsumer(); ok && len(as.Topics) > 0 {
+			n, err := strconv.Atoi(strings.TrimPrefix(m.ClientID, "feed.w"))
+			if err != nil {
+				t.Fatalf("member %s: %v", m.ClientID, err)
+			}
+			return n
+		}
+	}
+	t.Fatal("no member has a task")
+	return 0
 }

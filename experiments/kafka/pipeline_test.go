@@ -282,6 +282,7 @@ type feedWorker struct {
 	beforeCommit func(n int)
 	until        time.Duration // gives up then
 	forever      bool          // ends with ctx only
+	withGroup    bool          // ends with its whole group
 	pace         time.Duration // least time of a round, so that there is load for long
 }
 
@@ -317,8 +318,17 @@ func (f *feedWorker) work(ctx context.Context) (err error) {
 		pause(ctx, f.pace)
 		f.beforeCommit(n)
 	}}
-	w, err := experiments.NewWorker(p, paced, diskStates{db}, "feed", experiments.WorkerOptions{
-		UntilEnd: !f.forever, PollRecords: f.pollRecords, PollWait: 10 * time.Millisecond, CloseRows: f.pollRecords, CommitEvery: time.Millisecond, ManifestEvery: 50 * time.Millisecond})
+	opts := experiments.WorkerOptions{
+		UntilEnd: !f.forever, PollRecords: f.pollRecords, PollWait: 10 * time.Millisecond, CloseRows: f.pollRecords, CommitEvery: time.Millisecond, ManifestEvery: 50 * time.Millisecond}
+	if f.withGroup {
+		a, err := OpenAdmin(ctx, f.conn)
+		if err != nil {
+			return err
+		}
+		defer a.Close()
+		opts.Group = &GroupView{Admin: a, Group: "feed", Inputs: p.Inputs()}
+	}
+	w, err := experiments.NewWorker(p, paced, diskStates{db}, "feed", opts)
 	if err != nil {
 		return err
 	}

@@ -83,6 +83,5 @@ var impureImports = map[string]string{
 
 // impureAllowed are the exceptions, by package and import or call, each with its reason.
 var impureAllowed = map[string]string{
-	"joiner/clean time.Now": "the default of Options.NowMS, by which an event time far ahead is refused before it can run the watermark away",
-	"loadtest/traffic os":   "WriteFiles is its one way out; Next stays pure",
+	"loadtest/traffic os": "WriteFiles is its one way out; Next stays pure",
 }
