@@ -133,7 +133,7 @@ func (fl *instanceFiles) read(ctx context.Context, o *operand, add func(compare.
 }
 
 func readLines(ctx context.Context, names []string, add func(compare.Row) error) error {
-	files, err := recorded.Open(names...)
+	files, err := recorded.Open(ctx, recorded.Options{}, names...)
 	if err != nil {
 		return err
 	}
