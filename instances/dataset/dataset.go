@@ -2,35 +2,25 @@ package dataset
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
 )
 
 // Dataset is a folder that instances are published to. Its methods may be called
 // concurrently.
 type Dataset struct {
-	bucket Bucket
-	opts   Options
+	bucket   Bucket
+	opts     Options
+	spanMS   int64
+	memory   budget
+	encoders chan *encoder
+	ratio    atomic.Uint64 // bits: of a file's size to its rows', as learned
+
+	mu   sync.Mutex
+	next map[string]int64 // of origins: all parts before it are done
 }
-
-// Range are the offsets [From, To) of an origin.
-type Range struct{ From, To int64 }
-
-// Position is how far an origin is published.
-type Position struct {
-	// Next is the offset that the next part begins with. It is 0 when there is no
-	// part yet; a stream's first part may begin later.
-	Next int64
-	// Parts is how many parts there are.
-	Parts int
-	// Redo, where set, is a part that has been begun and must be published before
-	// any other: exactly its rows, in their order. Its From is Next.
-	Redo *Range
-	// Finished says that a batch's split has all its rows.
-	Finished bool
-}
-
-var errNotBuilt = errors.New("dataset: not built yet")
 
 // Open opens a dataset, and makes it where the folder is empty. It refuses a
 // folder that holds other things than this experiment's rows in this layout, a
@@ -42,45 +32,72 @@ func Open(ctx context.Context, b Bucket, o Options) (*Dataset, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	return &Dataset{bucket: b, opts: o}, ctx.Err()
+	d := &Dataset{bucket: b, opts: o, spanMS: o.spanMS(), encoders: make(chan *encoder, o.Encoders), next: map[string]int64{}}
+	d.memory.left.Store(o.MemoryBytes)
+	d.ratio.Store(math.Float64bits(startRatio))
+	for range o.Encoders {
+		d.encoders <- newEncoder(&d.opts)
+	}
+	if err := d.claim(ctx); err != nil {
+		return nil, err
+	}
+	if err := d.agree(ctx); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // Close releases what is held for reuse. Parts that are not published are gone.
 func (d *Dataset) Close() error { return nil }
 
-// Next says how far an origin is published, by what lies in the folder. An error
-// leaves it unknown.
-func (d *Dataset) Next(ctx context.Context, origin string) (Position, error) {
-	return Position{}, errNotBuilt
-}
-
-// NewPart begins a part of an origin at an offset: Position.Next, or later where
-// there is no part yet. Nothing of it is seen before Publish.
+// NewPart begins a part of an origin at an offset: Position.Next. Nothing of it is
+// seen before Publish.
 func (d *Dataset) NewPart(origin string, from int64) *PartWriter {
 	return &PartWriter{dataset: d, origin: origin, from: from}
 }
 
-// Finish says that a batch's split has all its rows: those below to. A second
-// call with another number is refused.
-func (d *Dataset) Finish(ctx context.Context, origin string, to int64) error { return errNotBuilt }
-
-// Finished returns how many of a batch's splits are finished.
-func (d *Dataset) Finished(ctx context.Context) (int, error) { return 0, errNotBuilt }
-
-// Complete writes _SUCCESS into the folders that hold these event times, ms UTC.
-// It is the caller who knows that an hour's rows are all published. A batch must
-// have all its splits finished. Rows that come later all the same go into
-// further parts beside it.
-func (d *Dataset) Complete(ctx context.Context, timesMS ...int64) error { return errNotBuilt }
-
-// TakenError says that another writer has fixed the part that begins at From as
-// Range: ask Next, and go on from there.
-type TakenError struct {
-	Origin string
-	Range
+// checkNext makes sure that all before a part is known to be done: a part may
+// only follow another.
+func (d *Dataset) checkNext(origin string, from int64) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	next, ok := d.next[origin]
+	if !ok {
+		return fmt.Errorf("dataset: a part of %s from %d is to be published, and Next has not said where one begins", origin, from)
+	}
+	if next != from {
+		return fmt.Errorf("dataset: a part of %s from %d is to be published, and the next one begins at %d", origin, from, next)
+	}
+	return nil
 }
 
-// Error says which part, and what to do.
-func (e *TakenError) Error() string {
-	return fmt.Sprintf("part %s-%d-%d is another writer's, who began at the same offset: ask where to go on", e.Origin, e.From, e.To)
+func (d *Dataset) setNext(origin string, next int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.next[origin] = next
+}
+
+func (d *Dataset) forgetNext(origin string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.next, origin)
+}
+
+// startRatio is how much smaller files are than their rows, before any is known.
+const startRatio = 0.25
+
+// estimate is how large rows will be as files.
+func (d *Dataset) estimate(bytes int64) int64 {
+	return int64(float64(bytes) * math.Float64frombits(d.ratio.Load()))
+}
+
+// learn notes how much rows have shrunk; a lot of rows tells more than a few.
+func (d *Dataset) learn(from, to int64) {
+	const trust = 16 << 20 // bytes that count as much as all before
+	if from == 0 {
+		return
+	}
+	weight := float64(from) / float64(from+trust)
+	old := math.Float64frombits(d.ratio.Load())
+	d.ratio.Store(math.Float64bits(old + weight*(float64(to)/float64(from)-old)))
 }

@@ -22,6 +22,7 @@ type Reader struct {
 	file    *parquet.File
 	layout  *instances.Columns
 	scans   []scan // as layout's schema; those that are not read have no groups
+	filler  *instances.Filler
 	reading []bool
 	left    int64 // rows
 }
@@ -43,7 +44,7 @@ func NewReader(file io.ReaderAt, sizeBytes int64) (r *Reader, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r = &Reader{file: f, layout: layout, left: f.NumRows()}
+	r = &Reader{file: f, layout: layout, left: f.NumRows(), filler: instances.NewFiller(layout)}
 	for _, field := range layout.Schema() {
 		at := slices.IndexFunc(all, func(s stored) bool { return s.Name == field.Name })
 		s := scan{stored: all[at], kind: all[at].Type.Kind, groups: f.RowGroups()}
@@ -115,56 +116,20 @@ func (r *Reader) Close() error {
 
 // read reads one row.
 func (r *Reader) read(in *instances.Instance) error {
-	labels, selected := len(r.layout.Labels()), len(r.layout.Selected())
-	*in = instances.Instance{Labels: slices.Grow(in.Labels[:0], labels)[:labels], Selected: slices.Grow(in.Selected[:0], selected)[:selected], Degraded: in.Degraded[:0]}
-	clear(in.Labels)
-	clear(in.Selected)
+	r.filler.Begin(in)
 	for i := range r.scans {
 		if !r.reading[i] {
 			continue
 		}
 		v, err := r.scans[i].row()
-		if err == nil {
-			err = r.put(in, i, v)
+		part, at := r.layout.Part(i)
+		if err == nil && v.IsNull() && part != instances.PartSelected && part != instances.PartLabelTime {
+			err = errors.New("it is null")
 		}
 		if err != nil {
 			return fmt.Errorf("column %s: %w", r.scans[i].Name, err)
 		}
-	}
-	return nil
-}
-
-// put puts a value into the place of column i.
-func (r *Reader) put(in *instances.Instance, i int, v mortise.Value) error {
-	part, at := r.layout.Part(i)
-	if v.IsNull() && part != instances.PartSelected && part != instances.PartLabelTime {
-		return fmt.Errorf("it is null")
-	}
-	switch part {
-	case instances.PartID:
-		in.ID = v.Text()
-	case instances.PartTime:
-		in.TimeMS = v.Int()
-	case instances.PartLabel:
-		in.Labels[at].Value = v.Float()
-	case instances.PartLabelTime:
-		in.Labels[at].FirstMS = v.Int()
-	case instances.PartLabelCount:
-		in.Labels[at].Count = v.Int()
-	case instances.PartSelected:
-		in.Selected[at] = v
-	case instances.PartWeight:
-		in.Weight = v.Float()
-	case instances.PartRevision:
-		in.Revision = int32(v.Int())
-	case instances.PartFinal:
-		in.Final = v.Bool()
-	case instances.PartLate:
-		in.Late = v.Bool()
-	case instances.PartDegraded:
-		for _, text := range v.List() {
-			in.Degraded = append(in.Degraded, string(text.Text()))
-		}
+		r.filler.Set(in, part, at, &v)
 	}
 	return nil
 }

@@ -150,7 +150,8 @@ func (d *dir) get(ctx context.Context, key string, off, lengthBytes int64) (io.R
 	if err != nil {
 		return nil, err
 	}
-	if info, err := f.Stat(); err != nil || info.IsDir() {
+	info, err := f.Stat()
+	if err != nil || info.IsDir() {
 		return nil, errors.Join(err, f.Close(), fs.ErrNotExist)
 	}
 	if err := ctx.Err(); err != nil {
@@ -159,10 +160,13 @@ func (d *dir) get(ctx context.Context, key string, off, lengthBytes int64) (io.R
 	if lengthBytes < 0 {
 		lengthBytes = 1<<63 - 1 - off
 	}
-	return struct {
-		io.Reader
-		io.Closer
-	}{io.NewSectionReader(f, off, lengthBytes), f}, nil
+	return &section{io.NewSectionReader(f, off, min(lengthBytes, max(info.Size()-off, 0))), f}, nil
+}
+
+// section is a range of a file. It can be read at any place, too.
+type section struct {
+	*io.SectionReader
+	io.Closer
 }
 
 func (d *dir) list(ctx context.Context, prefix string, each func(key string, sizeBytes int64, modified time.Time) error) error {
