@@ -82,7 +82,7 @@ func (p *Profile) Add(in *instances.Instance) {
 		p.weights[in.Weight] = w + 1
 	}
 	for i := range p.fields {
-		p.fields[i].add(&in.Selected[i])
+		p.fields[i].add(&in.Selected[i], in.TimeMS)
 	}
 }
 
@@ -187,13 +187,13 @@ type field struct {
 	nulls   int64
 	empty   int64 // texts and lists
 	values  values
-	numbers histogram // of numbers, or of the lengths of lists
+	numbers histogram // of numbers, of timestamps from the event time on, or of the lengths of lists
 	key     []byte
 }
 
 func newField(def mortise.Field) field { return field{def: def} }
 
-func (f *field) add(v *mortise.Value) {
+func (f *field) add(v *mortise.Value, timeMS int64) {
 	switch v.Kind {
 	case mortise.String:
 		if len(v.Text()) == 0 {
@@ -206,7 +206,7 @@ func (f *field) add(v *mortise.Value) {
 	case mortise.Bool:
 		f.addKey(v)
 	case mortise.Timestamp:
-		f.numbers.add(float64(v.Int()))
+		f.numbers.add(float64(v.Int() - timeMS))
 	case mortise.Float:
 		if !f.numbers.add(v.Float()) {
 			f.nulls++ // what is not finite is written as null

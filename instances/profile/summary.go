@@ -3,6 +3,7 @@ package profile
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -90,7 +91,8 @@ type Column struct {
 	DistinctExact bool         `json:"distinct_exact"`
 	Values        int64        `json:"values"` // that Top is out of: rows, or elements of lists
 	Top           []ValueCount `json:"top"`    // the most frequent; counts are upper bounds unless DistinctExact
-	// Numbers are the values, or the lengths of lists. Empty for texts and booleans.
+	// Numbers are the values; of timestamps, ms from the impression on, below 0
+	// before it; of lists, their lengths. Empty for texts and booleans.
 	Numbers Distribution `json:"numbers"`
 }
 
@@ -171,7 +173,13 @@ func (l *label) seen() (points []Seen) {
 }
 
 func (f *field) summary() Column {
-	c := Column{Name: f.def.Name, Type: f.def.Type.String(), Nulls: f.nulls, Empty: f.empty, Values: f.values.count, Numbers: f.numbers.distribution()}
+	numbers := f.numbers.distribution()
+	if f.def.Type.Kind != mortise.Float { // whole ones: not the middle of a bin, but one that lies in it
+		for _, q := range []*float64{&numbers.P01, &numbers.P25, &numbers.P50, &numbers.P75, &numbers.P99} {
+			*q = math.Floor(*q)
+		}
+	}
+	c := Column{Name: f.def.Name, Type: f.def.Type.String(), Nulls: f.nulls, Empty: f.empty, Values: f.values.count, Numbers: numbers}
 	kind := f.def.Type.Kind
 	if kind == mortise.List {
 		kind = f.def.Type.Elem
