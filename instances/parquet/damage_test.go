@@ -1,0 +1,78 @@
+package parquet
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand"
+	"strings"
+	"testing"
+
+	"github.com/mortise-dev/mortise/instances"
+	"github.com/mortise-dev/mortise/instances/instancetest"
+)
+
+// readDamaged reads what there is, and returns the rows up to the first error.
+func readDamaged(data []byte) (rows []string, err error) {
+	r, err := NewReader(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return nil, err
+	}
+	buffer := make([]instances.Instance, 64)
+	for {
+		n, err := r.Read(buffer)
+		for i := range buffer[:n] {
+			rows = append(rows, instancetest.Row(r.Columns(), &buffer[i]))
+		}
+		if err != nil || len(rows) > 1<<20 {
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return rows, errors.Join(err, r.Close())
+		}
+	}
+}
+
+// TestDamage checks that a file that was damaged gives an error, not a crash, and
+// that damage to its values is not read.
+func TestDamage(t *testing.T) {
+	r := newRand(t)
+	c := everyType()
+	data := write(t, NewWriter(c, Options{RowGroupBytes: 100 << 10, PageBytes: 4 << 10}), Metadata{}, randomRows(r, c, 1500), 500)
+	want, err := readDamaged(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	footer := len(data) - 40<<10
+	wrong := 0
+	for range 300 {
+		damaged := bytes.Clone(data)
+		at := r.Intn(len(data))
+		damaged[at] ^= byte(1 + r.Intn(255))
+		got, err := readDamaged(damaged)
+		if err == nil && at < footer && strings.Join(got, "\n") != strings.Join(want, "\n") {
+			wrong++
+			t.Logf("byte %d of %d: other rows, and no error", at, len(data))
+		}
+	}
+	if wrong > 3 { // page headers have no checksum
+		t.Errorf("%d of 300 damages go unseen", wrong)
+	}
+	for range 30 {
+		if _, err := readDamaged(data[:r.Intn(len(data))]); err == nil {
+			t.Error("a file that was cut off is read")
+		}
+	}
+}
+
+// FuzzReader reads anything.
+func FuzzReader(f *testing.F) {
+	c := everyType()
+	rnd := rand.New(rand.NewSource(1))
+	f.Add(write(f, NewWriter(c, Options{}), Metadata{}, nil, 1))
+	f.Add(write(f, NewWriter(c, Options{RowGroupBytes: 1 << 10, PageBytes: 1 << 10}), Metadata{Experiment: "e"}, randomRows(rnd, c, 600), 100))
+	f.Add([]byte("PAR1"))
+	f.Fuzz(func(_ *testing.T, data []byte) {
+		_, _ = readDamaged(data)
+	})
+}
