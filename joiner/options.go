@@ -55,10 +55,10 @@ type Options struct {
 	// Early asks for provisional rows as impressions and labels arrive, at the
 	// price of an index over pending impressions.
 	Early bool
-	// FromMS keeps impressions before it out of what is put out: they are read for
-	// dedup alone, and dropped as out of range when they close. The default, 0,
-	// keeps none out.
-	FromMS int64
+	// FromMS and ToMS keep impressions before the one, and from the other on, out of
+	// what is put out. The earlier ones are there for dedup alone; see DedupReachMS.
+	// All are dropped as out of range. The default, 0, keeps none out.
+	FromMS, ToMS int64
 	// Experiments is how many experiments share the task, at most MaxExperiments.
 	Experiments int
 	// BucketMS is the event-time span of a bucket of impressions; the store must
@@ -84,6 +84,15 @@ func (o *Options) EnsureDefaults() {
 			o.LateGraceMS = max(o.LateGraceMS, w.WithinMS)
 		}
 	}
+}
+
+// DedupReachMS is how long before a range of impressions has to be read, so that
+// what is a duplicate of what comes out as if all had been.
+func (o *Options) DedupReachMS() int64 {
+	if !o.Dedup {
+		return 0
+	}
+	return marksDelays * o.DelayMS
 }
 
 // DefaultBucketMS is the bucket span that fits a hold time: 120 buckets, but

@@ -74,7 +74,7 @@ func newBench(t *testing.T, d *datadriven.TestData) *bench {
 	return b
 }
 
-// configure applies one argument of task: delay, dedup, from, late, early, sample,
+// configure applies one argument of task: delay, dedup, from, to, late, early, sample,
 // experiments, bucket, and label=(name,within:…,before:…,set:…,source:…).
 func (b *bench) configure(t *testing.T, d *datadriven.TestData, arg datadriven.CmdArg) {
 	switch arg.Key {
@@ -86,6 +86,8 @@ func (b *bench) configure(t *testing.T, d *datadriven.TestData, arg datadriven.C
 		b.opts.Dedup = true
 	case "from":
 		b.opts.FromMS = duration(t, arg.Vals[0])
+	case "to":
+		b.opts.ToMS = duration(t, arg.Vals[0])
 	case "late":
 		b.opts.Late = map[string]joiner.Late{"emit": joiner.LateEmit, "dead_letter": joiner.LateDeadLetter, "drop": joiner.LateDrop}[arg.Vals[0]]
 	case "early":

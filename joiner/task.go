@@ -107,6 +107,10 @@ const flagBehind = 1
 func (t *Task) Add(ev *Event) error {
 	accept := ev.Accept & t.all
 	t.countIn(ev, accept)
+	if accept != 0 && t.opts.ToMS != 0 && ev.Source == t.opts.Main && ev.TimeMS >= t.opts.ToMS {
+		t.drop(&Entry{TimeMS: ev.TimeMS, Partition: ev.Partition, Offset: ev.Offset, Source: uint16(ev.Source), Accept: accept, Value: ev.Value}, accept, mortise.ReasonOutOfRange)
+		return nil
+	}
 	e := &t.scratch.in
 	*e = Entry{TimeMS: ev.TimeMS, Partition: ev.Partition, Offset: ev.Offset, Source: uint16(ev.Source), Accept: accept, Value: ev.Value}
 	if t.opts.Trace != nil {

@@ -167,10 +167,7 @@ func (c *console) printExperiment(s *summary, e *experimentSummary) {
 	l := &e.Ledger
 	fmt.Fprintf(c.out, "%s v%d: %s impressions became %s instances, %s of them positive%s\n\n", e.Name, e.Version,
 		thousands(l.Impressions.In), thousands(l.Instances), thousands(l.Positives), share(l.Positives, l.Instances))
-	i, b := &l.Impressions, &l.Labels
-	fmt.Fprintf(c.out, "  impressions in %s = emitted %s + pending %s + dropped %s%s\n", thousands(i.In), thousands(i.Emitted), thousands(i.Pending), thousands(i.Dropped.Total()), reasons(&i.Dropped))
-	fmt.Fprintf(c.out, "  labels in %s = attached %s + unmatched %s + late %s + pending %s + dropped %s%s\n", thousands(b.In), thousands(b.Attached), thousands(b.Unmatched),
-		thousands(b.Late), thousands(b.Pending), thousands(b.Dropped.Total()), reasons(&b.Dropped))
+	c.printLedger(l)
 	if l.LateEmitted > 0 {
 		fmt.Fprintf(c.out, "  %s instances came late and are flagged so\n", thousands(l.LateEmitted))
 	}
@@ -189,6 +186,14 @@ func (c *console) printExperiment(s *summary, e *experimentSummary) {
 		fmt.Fprintf(c.out, "    %s\n", row)
 	}
 	fmt.Fprintln(c.out)
+}
+
+// printLedger prints an account, a line a side.
+func (c *console) printLedger(l *mortise.Ledger) {
+	i, b := &l.Impressions, &l.Labels
+	fmt.Fprintf(c.out, "  impressions in %s = emitted %s + pending %s + dropped %s%s\n", thousands(i.In), thousands(i.Emitted), thousands(i.Pending), thousands(i.Dropped.Total()), reasons(&i.Dropped))
+	fmt.Fprintf(c.out, "  labels in %s = attached %s + unmatched %s + late %s + pending %s + dropped %s%s\n", thousands(b.In), thousands(b.Attached), thousands(b.Unmatched),
+		thousands(b.Late), thousands(b.Pending), thousands(b.Dropped.Total()), reasons(&b.Dropped))
 }
 
 func share(part, of int64) string {
