@@ -96,6 +96,9 @@ func (w *Worker) commit(ctx context.Context, manifest bool) error {
 			return err
 		}
 		for _, r := range w.runners {
+			if r.isSettled() {
+				w.keepProfile(r)
+			}
 			r.noteCommitted()
 		}
 		w.dirty = w.owes()

@@ -159,6 +159,9 @@ func (w *Worker) newRunner(partition int32, store joiner.Store) (*runner, error)
 	if len(w.pipeline.Features) > 0 {
 		r.enrich, r.life, r.spawn = w.opts.Enrichment, w.life, w.opts.Go
 	}
+	if w.opts.Profile {
+		r.out.profiled(w.pipeline)
+	}
 	if take := w.opts.Rows; take != nil {
 		r.out.take = func(exp int, in *instances.Instance) error { return take(partition, exp, in) }
 	}

@@ -3,6 +3,7 @@ package experiments
 import (
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/instances"
+	"github.com/mortise-dev/mortise/instances/profile"
 )
 
 // outbox keeps what a task puts out during a round, in one buffer, until the
@@ -10,6 +11,9 @@ import (
 type outbox struct {
 	encoders []instances.Encoder // per experiment
 	take     func(exp int, in *instances.Instance) error
+
+	profile    []*profile.Profile // per experiment, since the last commit; nil where nobody asks
+	newProfile func(exp int) *profile.Profile
 
 	buf  []byte
 	rows []outRow
@@ -38,6 +42,9 @@ func newOutbox(p *Pipeline) outbox {
 
 // Row implements Sink.
 func (o *outbox) Row(exp int, in *instances.Instance) error {
+	if o.profile != nil {
+		o.observe(exp, in)
+	}
 	if o.take != nil {
 		return o.take(exp, in)
 	}

@@ -176,7 +176,7 @@ func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Pl
 		cr.transports = append(cr.transports, t)
 		wo := experiments.WorkerOptions{
 			Partitions: int(tasks), UntilEnd: f.untilEnd, InputDone: sh.inputDone(inputDone, f.untilEnd), Log: c.logger(), Letters: letters.write,
-			CommitEvery: f.commitEvery, CloseRows: f.closeRows, AcceptGap: f.acceptGap,
+			CommitEvery: f.commitEvery, CloseRows: f.closeRows, AcceptGap: f.acceptGap, Profile: f.report != "",
 			Group: &kafka.GroupView{Admin: cr.admin, Group: group, Inputs: through.Inputs()},
 		}
 		checkpoints, every, err := c.checkpoints(ctx, f, p, states.db, group, id)

@@ -19,6 +19,7 @@ type runFlags struct {
 	untilEnd    bool
 	http        string
 	json        bool
+	report      string
 	republish   bool
 	commitEvery time.Duration
 	closeRows   int
@@ -54,6 +55,7 @@ then commits what is done and ends.`,
 	fs.BoolVar(&f.untilEnd, "until-end", false, "stop when all input present is consumed and every window is closed")
 	fs.StringVar(&f.http, "http", "", "address for /metrics, /healthz, /ready, /status and pprof, such as :8080")
 	fs.BoolVar(&f.json, "json", false, "print the summary as one JSON object")
+	fs.StringVar(&f.report, "report", "", "write an HTML page about the rows of this run to this file: label rates, delays, the ledger, every column")
 	fs.DurationVar(&f.commitEvery, "commit-every", 500*time.Millisecond, "how often outputs and offsets are committed")
 	fs.IntVar(&f.closeRows, "close-rows", 50_000, "impressions that are closed in one go, between intakes, over all tasks")
 	fs.StringVar(&f.checkpoint, "checkpoint", "", "where copies of the state go: a directory, s3://, gs:// or azblob:// (default: the file's checkpoint.path)")
@@ -63,9 +65,18 @@ then commits what is done and ends.`,
 }
 
 func (c *console) run(ctx context.Context, f *runFlags, args []string) error {
+	if err := mustTakeReport(f.report); err != nil {
+		return err
+	}
+	began := time.Now()
 	sum, err := c.pipeline(ctx, f, args)
 	if err != nil {
 		return err
+	}
+	if f.report != "" {
+		if err := writeReport(f.report, sum.report(time.Since(began))); err != nil {
+			return err
+		}
 	}
 	if f.json {
 		return c.printJSON(sum)

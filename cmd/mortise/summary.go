@@ -12,6 +12,8 @@ import (
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/experiments/kafka"
+	"github.com/mortise-dev/mortise/experiments/spec"
+	"github.com/mortise-dev/mortise/instances/profile"
 )
 
 // summary is what a run has come to: the ledger over all experiments, then each one's.
@@ -43,6 +45,9 @@ type experimentSummary struct {
 	DeadLetters int64             `json:"dead_letters"`
 	Ledger      mortise.Ledger    `json:"ledger"`
 	Sample      []json.RawMessage `json:"sample,omitempty"`
+
+	spec    *spec.Experiment
+	profile *profile.Summary // nil without --report
 }
 
 // summarize adds up what the workers did and reads back some rows.
@@ -67,7 +72,7 @@ func (c *console) summarize(ctx context.Context, f *runFlags, cr *crew, cl *clus
 			}
 			total.Add(&l)
 			es := experimentSummary{Name: e.Name, Version: e.Version, Group: cr.groups[i], Topic: e.Output.Topic,
-				DeadLetter: e.Output.DeadLetter.Topic, DeadLetters: deadLetters(&l, e.Join.Late), Ledger: l}
+				DeadLetter: e.Output.DeadLetter.Topic, DeadLetters: deadLetters(&l, e.Join.Late), Ledger: l, spec: e, profile: w.Profile(j)}
 			if es.DeadLetter == "" {
 				es.DeadLetter = e.Output.DeadLetter.File
 			}
