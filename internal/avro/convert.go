@@ -199,7 +199,7 @@ func (c *converter) array(v *mortise.Value, n *Node, data []byte, i int, want *f
 	elem := fields.Want{Type: mortise.Type{Kind: want.Type.Elem}, Times: want.Times}
 	*v = mortise.NullValue()
 	for {
-		count, _, next := ReadBlock(data, i)
+		count, size, next := ReadBlock(data, i)
 		if next < 0 {
 			return fields.Unfit, -1
 		}
@@ -220,6 +220,9 @@ func (c *converter) array(v *mortise.Value, n *Node, data []byte, i int, want *f
 			if i == before {
 				break // items of no bytes: a union has one at least, so this is no list that fits
 			}
+		}
+		if size >= 0 && i != next+int(size) {
+			return fields.Unfit, -1
 		}
 	}
 	if fit == fields.OK {

@@ -32,9 +32,18 @@ func kindWire(kind protoreflect.Kind) wire.Type {
 	return wire.Varint
 }
 
+// parts is what has been read of a wrapper or a timestamp: such a message may be
+// there several times, each with some of its fields.
+type parts struct {
+	seen           uint64 // the scan that they are of
+	seconds, nanos uint64
+	raw            uint64
+	text           []byte
+}
+
 // read reads a value as its bits, or as text; a timestamp as ms. ok is false for
 // one of another wire type, which is passed over.
-func (l *leaf) read(data []byte, i int, number int32, typ wire.Type) (raw uint64, text []byte, next int, ok bool) {
+func (l *leaf) read(p *parts, data []byte, i int, number int32, typ wire.Type) (raw uint64, text []byte, next int, ok bool) {
 	if typ != wireType(l) {
 		return 0, nil, wire.Skip(data, i, number, typ), false
 	}
@@ -47,9 +56,11 @@ func (l *leaf) read(data []byte, i int, number int32, typ wire.Type) (raw uint64
 		return 0, nil, -1, false
 	}
 	if l.timestamp {
-		raw, ok = readTimestamp(body)
+		ok = p.readTimestamp(body)
+		raw = uint64(int64(p.seconds)*1000 + int64(int32(p.nanos))/1_000_000) // what is finer is cut off
 	} else {
-		raw, text, ok = readWrapper(l.kind, body)
+		ok = p.readWrapper(l.kind, body)
+		raw, text = p.raw, p.text
 	}
 	if !ok {
 		next = -1
@@ -74,44 +85,43 @@ func readKind(kind protoreflect.Kind, data []byte, i int) (raw uint64, text []by
 }
 
 // readWrapper reads field 1 of a google.protobuf.*Value.
-func readWrapper(kind protoreflect.Kind, body []byte) (raw uint64, text []byte, ok bool) {
+func (p *parts) readWrapper(kind protoreflect.Kind, body []byte) bool {
 	for i := 0; i < len(body); {
 		number, typ, at := wire.Tag(body, i)
 		switch {
 		case at < 0:
-			return 0, nil, false
+			return false
 		case number == 1 && typ == kindWire(kind):
-			raw, text, i = readKind(kind, body, at)
+			p.raw, p.text, i = readKind(kind, body, at)
 		default:
 			i = wire.Skip(body, at, number, typ)
 		}
 		if i < 0 {
-			return 0, nil, false
+			return false
 		}
 	}
-	return raw, text, true
+	return true
 }
 
-// readTimestamp reads a google.protobuf.Timestamp as ms; what is finer is cut off.
-func readTimestamp(body []byte) (ms uint64, ok bool) {
-	var seconds, nanos uint64
+// readTimestamp reads a google.protobuf.Timestamp.
+func (p *parts) readTimestamp(body []byte) bool {
 	for i := 0; i < len(body); {
 		number, typ, at := wire.Tag(body, i)
 		switch {
 		case at < 0:
-			return 0, false
+			return false
 		case number == 1 && typ == wire.Varint:
-			seconds, i = wire.Uvarint(body, at)
+			p.seconds, i = wire.Uvarint(body, at)
 		case number == 2 && typ == wire.Varint:
-			nanos, i = wire.Uvarint(body, at)
+			p.nanos, i = wire.Uvarint(body, at)
 		default:
 			i = wire.Skip(body, at, number, typ)
 		}
 		if i < 0 {
-			return 0, false
+			return false
 		}
 	}
-	return uint64(int64(seconds)*1000 + int64(int32(nanos))/1_000_000), true
+	return true
 }
 
 // convert makes v of a value as its want asks. What becomes what:

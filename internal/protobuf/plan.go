@@ -25,6 +25,7 @@ type field struct {
 	wants  []int
 	inner  *message
 	clears []*field // the other members of its oneof
+	parts  parts    // of a wrapper or timestamp that comes in pieces
 	name   string
 }
 

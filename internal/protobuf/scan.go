@@ -139,7 +139,10 @@ func (s *Scanner) field(f *field, data []byte, i int, typ wire.Type, values []mo
 	if f.leaf.repeated {
 		return s.repeated(f, data, i, typ, fits)
 	}
-	raw, text, next, ok := f.leaf.read(data, i, f.number, typ)
+	if f.parts.seen != s.scans {
+		f.parts = parts{seen: s.scans}
+	}
+	raw, text, next, ok := f.leaf.read(&f.parts, data, i, f.number, typ)
 	if !ok {
 		return next // of another wire type: as good as a field that nobody knows
 	}
@@ -153,6 +156,7 @@ func (s *Scanner) field(f *field, data []byte, i int, typ wire.Type, values []mo
 
 // clear makes a field one that was not met.
 func (s *Scanner) clear(f *field, values []mortise.Value, fits []fields.Fit) {
+	f.parts.seen = 0
 	for _, w := range f.wants {
 		values[w], fits[w], s.lists[w] = mortise.NullValue(), fields.Null, s.lists[w][:0]
 	}
@@ -176,7 +180,7 @@ func (s *Scanner) repeated(f *field, data []byte, i int, typ wire.Type, fits []f
 	if typ == wire.Bytes && single != wire.Bytes {
 		packed, next := wire.Text(data, i)
 		for k := 0; next >= 0 && k < len(packed); {
-			raw, _, at, _ := l.read(packed, k, f.number, single)
+			raw, _, at, _ := l.read(nil, packed, k, f.number, single)
 			if at < 0 {
 				return -1
 			}
@@ -185,7 +189,8 @@ func (s *Scanner) repeated(f *field, data []byte, i int, typ wire.Type, fits []f
 		}
 		return next
 	}
-	raw, text, next, ok := l.read(data, i, f.number, typ)
+	f.parts = parts{} // an element is whole
+	raw, text, next, ok := l.read(&f.parts, data, i, f.number, typ)
 	if ok {
 		s.add(f, raw, text, fits)
 	}

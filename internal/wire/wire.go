@@ -23,6 +23,18 @@ const (
 
 // Tag reads a field's number and type at i.
 func Tag(data []byte, i int) (number int32, typ Type, next int) {
+	if i+1 < len(data) { // numbers up to 15 take one byte, up to 2047 two
+		switch a, b := data[i], data[i+1]; {
+		case a >= 8 && a < 0x80:
+			return int32(a >> 3), Type(a & 7), i + 1
+		case a >= 0x80 && b > 0 && b < 0x80:
+			return int32(a&0x7f)>>3 | int32(b)<<4, Type(a & 7), i + 2
+		}
+	}
+	return tagSlow(data, i)
+}
+
+func tagSlow(data []byte, i int) (number int32, typ Type, next int) {
 	v, next := Uvarint(data, i)
 	if next < 0 || v>>3 == 0 || v>>3 > 1<<29-1 {
 		return 0, 0, -1
@@ -73,6 +85,17 @@ const maxDepth = 100
 
 // Skip passes over the value at i of a field of the number and type.
 func Skip(data []byte, i int, number int32, typ Type) (next int) {
+	if i < len(data) && data[i] < 0x80 { // most varints and lengths take one byte
+		switch typ {
+		case Varint:
+			return i + 1
+		case Bytes:
+			if next = i + 1 + int(data[i]); next <= len(data) {
+				return next
+			}
+			return -1
+		}
+	}
 	return skip(data, i, number, typ, maxDepth)
 }
 

@@ -28,16 +28,32 @@ func reuse(buf []byte) []byte {
 func (r *Reader) runClean(rec *mortise.Record) ([]byte, *mortise.RecordError) {
 	r.cleaned = reuse(r.cleaned)
 	value, fault := r.src.opts.Clean.call(rec, r.cleaned)
+	r.noteSize(value)
+	return value, fault
+}
+
+// keep makes of a record what is kept of it.
+func (r *Reader) keep(rec *mortise.Record) []byte {
+	r.cleaned = reuse(r.cleaned)
+	kept := r.src.opts.Format.Keep(rec, r.cleaned)
+	r.noteSize(kept)
+	return kept
+}
+
+// noteSize makes the buffer for values as large as value.
+func (r *Reader) noteSize(value []byte) {
 	if cap(value) > cap(r.cleaned) {
 		r.cleaned = make([]byte, 0, cap(value))
 	}
-	return value, fault
 }
 
 // read scans a value and converts the fields that the moment wants. Experiments
 // for which one is broken get their fault.
-func (r *Reader) read(value []byte, whole bool) *mortise.RecordError {
+func (r *Reader) read(value []byte, whole bool) error {
 	m := r.last
+	if m.binary != nil {
+		return r.readScanned(value, whole)
+	}
 	if !m.scan.scan(value, whole) {
 		detail := m.scan.syntax()
 		if r.src.opts.Clean != nil {
@@ -69,7 +85,11 @@ func (r *Reader) badField(slot int) *mortise.RecordError {
 	m, f := r.last, &r.src.fields[slot]
 	fault := &mortise.RecordError{Reason: mortise.ReasonBadField, Field: f.name, Detail: "expected " + f.typ.String()}
 	for at := range m.slots {
-		if m.slots[at] == slot {
+		switch {
+		case m.slots[at] != slot:
+		case m.binary != nil:
+			fault.Detail = m.binary.describe(at, f)
+		default:
 			fault.Detail = describe(m.scan, m.scan.tokens[at], f, r.status[slot])
 		}
 	}
@@ -78,6 +98,9 @@ func (r *Reader) badField(slot int) *mortise.RecordError {
 
 // eventTime reads the event time of the record that was scanned last.
 func (r *Reader) eventTime() (int64, *mortise.RecordError) {
+	if r.intake.binary != nil {
+		return r.scannedTime()
+	}
 	scan := r.intake.scan
 	t := scan.tokens[r.intake.timeAt]
 	text := scan.data[t.start:t.end]

@@ -101,11 +101,16 @@ func (c *clock) read(field string, t token, text []byte) (int64, *mortise.Record
 // allows reports whether ms lies between 1971 and 2199.
 func allows(ms int64) bool { return ms >= earliestMS && ms <= latestMS }
 
-func (c *clock) absurd(ms int64, text string) string {
-	bound := "before 1971"
+// outside says on which side of what allows allows ms lies.
+func outside(ms int64) string {
 	if ms > earliestMS {
-		bound = "after 2199"
+		return "after 2199"
 	}
+	return "before 1971"
+}
+
+func (c *clock) absurd(ms int64, text string) string {
+	bound := outside(ms)
 	if c.unit == unitRFC3339 {
 		return fmt.Sprintf("%s is %s", text, bound)
 	}

@@ -54,15 +54,16 @@ type Reader struct {
 // moment is one of the two moments in which a record is read.
 type moment struct {
 	*plan
-	scan *scanner
+	scan   *scanner
+	binary *scanned // instead of scan, where records are not JSON
 }
 
 // NewReader makes a Reader of the source.
 func (s *Source) NewReader() *Reader {
 	r := &Reader{
 		src:    s,
-		intake: moment{&s.intake, newScanner(s.intake.wanted)},
-		decode: moment{&s.decode, newScanner(s.decode.wanted)},
+		intake: moment{&s.intake, newScanner(s.intake.wanted), s.newScanned(&s.intake)},
+		decode: moment{&s.decode, newScanner(s.decode.wanted), s.newScanned(&s.decode)},
 		clock:  clock{s.unit},
 		row:    make(mortise.Row, s.Width()),
 		status: make([]status, s.Width()),
@@ -84,7 +85,7 @@ func (r *Reader) Fault(exp int) *mortise.RecordError { return r.faults[exp] }
 
 // Intake makes an event of a record. The error is a *mortise.RecordError, for a
 // record that no experiment can use: ReasonCleanDropped and ReasonCleanFailed,
-// ReasonBadJSON, ReasonBadTime, ReasonMissingKey, or the first experiment's fault
+// ReasonBadJSON, ReasonBadSchema, ReasonBadTime, ReasonMissingKey, or the first experiment's fault
 // when every experiment has one. Filtering comes before the keys, so a record
 // that every where leaves out needs none.
 func (r *Reader) Intake(rec *mortise.Record, ev *Event) error {
@@ -97,9 +98,11 @@ func (r *Reader) Intake(rec *mortise.Record, ev *Event) error {
 			return fault
 		}
 		ev.Value = value
+	} else if s.opts.Format != nil {
+		ev.Value = r.keep(rec)
 	}
-	if fault := r.read(ev.Value, s.opts.Strict); fault != nil {
-		return fault
+	if err := r.read(ev.Value, s.opts.Strict); err != nil {
+		return err
 	}
 	var fault *mortise.RecordError
 	if ev.TimeMS, fault = r.eventTime(); fault != nil {
@@ -118,11 +121,15 @@ func (r *Reader) Intake(rec *mortise.Record, ev *Event) error {
 // declared and derived field of all experiments. Bit i of bad says that a
 // declared field of experiment i is missing or of another type, or that one of
 // its derived fields failed; Fault says which. The error is a
-// *mortise.RecordError for a value that is not a JSON object.
+// *mortise.RecordError for a value that is not a JSON object, or not what its
+// schema says.
+//
+// Any other error, of Intake too, is that of the source's Format, which could
+// not find out how to read the record.
 func (r *Reader) Decode(value []byte) (row mortise.Row, bad uint32, err error) {
 	r.reset(&r.decode)
-	if fault := r.read(value, true); fault != nil {
-		return nil, 0, fault
+	if err := r.read(value, true); err != nil {
+		return nil, 0, err
 	}
 	r.compute()
 	return r.row, r.bad, nil

@@ -2,6 +2,8 @@ package clean
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/internal/expression"
@@ -25,7 +27,10 @@ type Options struct {
 	PartitionBy []string
 	// Experiments share the pipeline, at most 32; bit i of every mask is the i-th.
 	Experiments []Experiment
-	// Clean is the custom clean function. The default is none.
+	// Format is how records are encoded. The default, nil, is JSON.
+	Format Format
+	// Clean is the custom clean function. It is given records as they come and
+	// makes JSON of them, whatever Format says. The default is none.
 	Clean Func
 	// Strict makes Intake validate whole records, which it otherwise leaves to
 	// Decode. It is for labels: a broken one must not count as a match.
@@ -38,6 +43,7 @@ type Options struct {
 // Experiment is what one experiment asks of the source.
 type Experiment struct {
 	Fields mortise.Schema      // declared
+	From   map[string][]string // where a declared field lies, when it is not under its name at the top
 	Where  *expression.Program // bool, over declared and derived fields; nil takes every record
 	Derive []Derived           // in file order: each may read the ones before it
 }
@@ -68,6 +74,7 @@ type Source struct {
 // field is one declared field.
 type field struct {
 	name     string
+	path     []string // where it lies in a record
 	typ      mortise.Type
 	unit     timeUnit // how a timestamp given as a number is read
 	required uint32   // experiments that declare it without ?
@@ -140,7 +147,7 @@ func (s *Source) declare(e int) error {
 		}
 		slot := s.fieldSlot(f.Name)
 		if slot == len(s.fields) {
-			known := field{name: f.Name, typ: f.Type, unit: unitMillis}
+			known := field{name: f.Name, typ: f.Type, unit: unitMillis, path: s.pathOf(e, f.Name)}
 			if f.Name == s.opts.TimeField && s.unit != unitRFC3339 {
 				known.unit = s.unit
 			}
@@ -150,6 +157,11 @@ func (s *Source) declare(e int) error {
 		if known.typ.Kind != f.Type.Kind || known.typ.Elem != f.Type.Elem {
 			return fmt.Errorf("field %s is declared as %s and as %s by experiments that share the source: declare one type, or run them apart", f.Name, known.typ, f.Type)
 		}
+		if path := s.pathOf(e, f.Name); !slices.Equal(known.path, path) {
+			return fmt.Errorf("field %s is read from %s and from %s by experiments that share the source: give one of them another name, or run them apart", f.Name, strings.Join(known.path, "."), strings.Join(path, "."))
+		} else if len(path) > 1 && s.opts.Format == nil {
+			return fmt.Errorf("field %s is read from %s: of JSON records the fields at the top are read", f.Name, strings.Join(path, "."))
+		}
 		if !f.Type.Nullable {
 			known.required |= 1 << e
 			known.typ.Nullable = false
@@ -157,6 +169,14 @@ func (s *Source) declare(e int) error {
 		own[f.Name] = slot
 	}
 	return nil
+}
+
+// pathOf says where a field of experiment e lies.
+func (s *Source) pathOf(e int, name string) []string {
+	if path := s.opts.Experiments[e].From[name]; len(path) > 0 {
+		return path
+	}
+	return []string{name}
 }
 
 // fieldSlot returns a declared field's slot, or the next free one.
