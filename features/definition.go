@@ -67,3 +67,14 @@ func CheckWindow(window, tile time.Duration) error {
 }
 
 func short(d time.Duration) string { return mortise.FormatDuration(d) }
+
+// CheckHalfLife reports what is wrong with a decayed sum over good tiles, or nil.
+// The sum is kept without rounding in as many bits as there are half-lives in a
+// window, and read as of a tile's start: a half-life within a tile would ask for
+// more than that can tell.
+func CheckHalfLife(a *Aggregate, tile time.Duration) error {
+	if a.HalfLife != 0 && a.HalfLife < tile {
+		return fmt.Errorf("the half-life %s is shorter than the tile, %s", short(a.HalfLife), short(tile))
+	}
+	return nil
+}

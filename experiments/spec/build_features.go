@@ -84,6 +84,9 @@ func (l *loader) aggregation(e *entry, main *sourceNode) (features.Definition, b
 			return def, false
 		}
 		def.Type = def.Aggregate.Type
+		if err := features.CheckHalfLife(&def.Aggregate, def.Tile); err != nil {
+			l.fail(agg.at, BadWindow, "%s", err).Help = "use a shorter tile, or a longer half-life"
+		}
 	}
 	return def, complete
 }
