@@ -92,7 +92,7 @@ func (f *file) checkTable(o *Options) error {
 	f.empty = total(f.groups).Rows == 0
 	members, _ := f.members(o, f.columns)
 	for i := range members {
-		if err := t.Fit(&members[i]); err != nil && members[i].declared() {
+		if err := t.Fit(&members[i]); err != nil && (members[i].declared() || members[i].Name == o.TimeField) {
 			return fmt.Errorf("%s: column %s: %w", f.name, members[i].Name, err)
 		}
 	}
