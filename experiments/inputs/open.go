@@ -11,6 +11,7 @@ import (
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/experiments/spec"
 	"github.com/mortise-dev/mortise/joiner/recorded"
+	"github.com/mortise-dev/mortise/joiner/recorded/parquet"
 )
 
 // Open opens the files that patterns name. sources are how each experiment that
@@ -22,7 +23,7 @@ func Open(ctx context.Context, sources []*spec.Source, patterns ...string) (*rec
 
 // Options says how files of the sources are read.
 func Options(sources []*spec.Source) recorded.Options {
-	var o recorded.Options
+	o := recorded.Options{OpenTable: parquet.Open}
 	for _, s := range sources {
 		if s == nil {
 			continue

@@ -105,7 +105,7 @@ func (f *file) checkColumns(o *Options, files []*file) error {
 	if f.format == jsonLines || len(f.columns) == 0 {
 		return nil
 	}
-	for _, m := range o.members() {
+	for _, m := range o.Members() {
 		n := count(f.columns, m.Name)
 		if n > 1 {
 			return fmt.Errorf("%s has %d columns of the name %s: rename all but one", f.name, n, m.Name)

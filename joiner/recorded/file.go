@@ -73,7 +73,7 @@ func (f *file) openLines(o *Options, from, to int64, read *atomic.Int64) (*lines
 // members returns what is read of a file with the given columns: those that are
 // declared, or all, and what its folders add. A column goes before a folder.
 func (f *file) members(o *Options, columns []string) (read []Member, from folders) {
-	all := o.members()
+	all := o.Members()
 	from = foldersOf(f.name, all)
 	from = slices.DeleteFunc(from, func(d folder) bool { return slices.Contains(columns, d.member.Name) })
 	for _, m := range all {

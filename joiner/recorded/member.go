@@ -34,9 +34,9 @@ func (o *Options) member(name string) Member {
 	return m
 }
 
-// members are what is read of columns: the declared fields in their order, and
+// Members are what is read of columns, where a file has them: the declared fields in their order, and
 // the event time.
-func (o *Options) members() (all []Member) {
+func (o *Options) Members() (all []Member) {
 	for _, f := range o.Fields {
 		m := o.member(f.Name)
 		m.Type = f.Type

@@ -76,7 +76,12 @@ func appendFloat(dst []byte, f float64, bits int) []byte {
 	if abs := math.Abs(f); abs != 0 && (abs < 1e-6 || abs >= 1e21) {
 		format = 'e'
 	}
-	return strconv.AppendFloat(dst, f, format, -1, bits)
+	dst = strconv.AppendFloat(dst, f, format, -1, bits)
+	if n := len(dst); format == 'e' && n >= 4 && dst[n-4] == 'e' && dst[n-2] == '0' {
+		dst[n-2] = dst[n-1] // e-07 is e-7, as in JavaScript and encoding/json
+		dst = dst[:n-1]
+	}
+	return dst
 }
 
 // writeWhole writes a float as an integer where it is one that a float can count to.

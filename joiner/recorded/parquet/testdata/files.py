@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 out = sys.argv[1]
 rng = random.Random(int(sys.argv[2]))
-ROWS = 700
+ROWS = 400
 UTC = dt.timezone.utc
 EPOCH = dt.datetime(1970, 1, 1)
 
@@ -152,7 +152,7 @@ only = lambda *names: [c for c in columns if c[0] in names]
 for compression, dictionary, page in itertools.product(["none", "snappy", "gzip", "zstd", "lz4", "brotli"], [True, False], ["1.0", "2.0"]):
     arrow(f"arrow-{compression}-{dictionary}-{page}", compression=compression, use_dictionary=dictionary, data_page_version=page)
 arrow("arrow-small-pages", row_group_size=100, data_page_size=64, write_batch_size=5, write_page_checksum=True)
-arrow("arrow-small-pages-2", row_group_size=333, data_page_size=64, write_batch_size=5, data_page_version="2.0", write_page_index=True)
+arrow("arrow-small-pages-2", row_group_size=133, data_page_size=64, write_batch_size=5, data_page_version="2.0", write_page_index=True)
 arrow("arrow-old", chosen=but("t_ns"), version="1.0", use_compliant_nested_type=False, store_schema=False)
 arrow("arrow-int96", chosen=only("id", "t_ms", "t_us", "t_text", "i64"), use_deprecated_int96_timestamps=True)
 arrow("arrow-spark", chosen=only("id", "t_us", "f64", "ints"), flavor="spark")
