@@ -82,6 +82,12 @@ func clashes(all []*spec.Experiment) (found spec.Diagnostics) {
 				break
 			}
 		}
+		for _, other := range all[:i] {
+			if e.Output.Parquet && other.Output.Parquet && spec.Overlap(e.Output.ParquetOut.Path, other.Output.ParquetOut.Path) {
+				found = append(found, finding(e, spec.Conflict, fmt.Sprintf("output.parquet.path is the folder of the experiment `%s` in %s too", other.Name, other.Path),
+					"give each experiment a folder of its own, none inside another's"))
+			}
+		}
 		if first := all[0]; !reflect.DeepEqual(e.Kafka, first.Kafka) {
 			found = append(found, finding(e, spec.Conflict, fmt.Sprintf("the `kafka` settings are not those of %s", first.Path),
 				"experiments that run together share one connection: make the settings alike, or run the files apart"))

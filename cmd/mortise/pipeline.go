@@ -18,6 +18,7 @@ import (
 //	files → experiments → plan → brokers → topics → state → inputs → workers → summary
 //
 // Each worker then goes, in rounds: poll → clean → join → instance → produce → commit.
+// What it commits is archived from there: rows' topic → Parquet.
 func (c *console) pipeline(ctx context.Context, f *runFlags, args []string) (sum *summary, err error) {
 	working := false
 	defer func() {
@@ -91,10 +92,12 @@ type crew struct {
 	checkpoints []*bucketCheckpoints // of the pipelines that have some
 	admin       *kafka.Admin         // for what they ask about their groups
 	shuffles    []*shuffling         // per worker
+	archives    []*archiving         // per worker
 	once        sync.Once
 }
 
-// run runs the workers until all have ended, and the shufflers for as long.
+// run runs the workers until all have ended, the shufflers for as long, and the
+// archivers until what was committed is archived.
 func (cr *crew) run(ctx context.Context) error {
 	helpers, helping := errgroup.WithContext(ctx)
 	untilWorked, stop := context.WithCancel(helping)
@@ -102,11 +105,20 @@ func (cr *crew) run(ctx context.Context) error {
 	for _, s := range cr.shuffles {
 		s.run(untilWorked, helpers)
 	}
+	for _, a := range cr.archives {
+		a.run(helping, helpers)
+	}
 	helpers.Go(func() error {
 		defer stop()
 		workers, working := errgroup.WithContext(helping)
-		for _, w := range cr.workers {
-			workers.Go(func() error { return w.Run(working) })
+		for i, w := range cr.workers {
+			workers.Go(func() error {
+				err := w.Run(working)
+				if err == nil {
+					cr.archives[i].workerEnded()
+				}
+				return err
+			})
 		}
 		return workers.Wait()
 	})
@@ -121,6 +133,9 @@ func (cr *crew) close() {
 		for _, b := range cr.checkpoints {
 			_ = b.Close() // nothing is under way any more
 		}
+		for _, a := range cr.archives {
+			_ = a.close() // what is published is published
+		}
 		if cr.admin != nil {
 			cr.admin.Close()
 		}
@@ -131,7 +146,7 @@ func (cr *crew) statuses() []experiments.Status {
 	var all []experiments.Status
 	for i, w := range cr.workers {
 		st := w.Status()
-		st.Shuffles = cr.shuffles[i].statuses()
+		st.Shuffles, st.Archives = cr.shuffles[i].statuses(), cr.archives[i].statuses()
 		all = append(all, st)
 	}
 	return all
@@ -163,7 +178,12 @@ func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Pl
 		if err != nil {
 			return nil, err
 		}
-		opts := kafka.Options{Connection: cl.Connection, Group: group, Inputs: through.Inputs(), Outputs: p.Outputs(),
+		through, rows := through.Archived(group)
+		ar, err := c.archive(ctx, f, cr, cl, through, rows, group, tasks, id, sh.inputDone(inputDone, f.untilEnd))
+		if err != nil {
+			return nil, err
+		}
+		opts := kafka.Options{Connection: cl.Connection, Group: group, Inputs: through.Inputs(), Outputs: through.Outputs(),
 			ExactlyOnce: p.Experiments[0].Output.Delivery == "exactly_once", TransactionalID: group + "." + id,
 			Warm: func() []int32 { return states.partitions(group) }}
 		if cl.embedded != "" {
@@ -175,7 +195,7 @@ func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Pl
 		}
 		cr.transports = append(cr.transports, t)
 		wo := experiments.WorkerOptions{
-			Partitions: int(tasks), UntilEnd: f.untilEnd, InputDone: sh.inputDone(inputDone, f.untilEnd), Log: c.logger(), Letters: letters.write,
+			Partitions: int(tasks), UntilEnd: f.untilEnd, InputDone: ar.inputDone(), Log: c.logger(), Letters: letters.write,
 			CommitEvery: f.commitEvery, CloseRows: f.closeRows, AcceptGap: f.acceptGap, Profile: f.report != "",
 			Group: &kafka.GroupView{Admin: cr.admin, Group: group, Inputs: through.Inputs()},
 		}
@@ -245,8 +265,11 @@ func (c *console) announce(cl *cluster, e *endpoint, plan *experiments.Plan) {
 	if cl.embedded == "" || !isTerminal(c.err) {
 		return
 	}
-	_, outputs := planTopics(plan)
-	c.say("embedded broker in %s on %s; from another terminal: kcat -b %s -C -t %s", cl.embedded, cl.address(), cl.address(), outputs[0])
+	read := "-L"
+	if _, outputs := planTopics(plan); len(outputs) > 0 {
+		read = "-C -t " + outputs[0]
+	}
+	c.say("embedded broker in %s on %s; from another terminal: kcat -b %s %s", cl.embedded, cl.address(), cl.address(), read)
 }
 
 func (e *endpoint) close() error {

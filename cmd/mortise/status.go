@@ -32,6 +32,7 @@ type pipelineStatus struct {
 	Experiments []experimentState `json:"experiments"`
 	Partitions  []partitionState  `json:"partitions"`
 	Shuffles    []shuffleState    `json:"shuffles,omitempty"` // of its topics
+	Archives    []archiveState    `json:"archives,omitempty"` // of its experiments
 }
 
 type experimentState struct {
@@ -55,7 +56,8 @@ func newStatus(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "status [FILE…]", Short: "Show where experiments stand: offsets, lag, watermark, ledger",
 		Long: `Show where experiments stand, as their consumer groups have committed it: the lag
-of every partition, the watermark, and the ledger. It works whether they run or
+of every partition, the watermark, the ledger, and how far the rows are archived as
+Parquet. It works whether they run or
 not, from anywhere that reaches the brokers. Without a file it shows every group
 on the brokers that mortise has committed for.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.status(cmd.Context(), &f, args) },
@@ -119,6 +121,9 @@ func (f *statusFlags) collect(ctx context.Context, admin *kafka.Admin, plan *exp
 				return nil, err
 			}
 			if err := st.addShuffles(ctx, admin, p); err != nil {
+				return nil, err
+			}
+			if err := st.addArchives(ctx, admin, p); err != nil {
 				return nil, err
 			}
 			all = append(all, st)
@@ -223,5 +228,6 @@ func (c *console) printStatus(st *pipelineStatus) {
 	}
 	_ = w.Flush() // to the console
 	c.printShuffles(st.Shuffles)
+	c.printArchives(st.Archives)
 	fmt.Fprintln(c.out)
 }

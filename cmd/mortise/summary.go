@@ -40,7 +40,8 @@ type experimentSummary struct {
 	Name        string            `json:"name"`
 	Version     int               `json:"version"`
 	Group       string            `json:"group"`
-	Topic       string            `json:"topic"`
+	Topic       string            `json:"topic,omitempty"`
+	Parquet     *parquetSummary   `json:"parquet,omitempty"`
 	DeadLetter  string            `json:"dead_letter"` // topic or file
 	DeadLetters int64             `json:"dead_letters"`
 	Ledger      mortise.Ledger    `json:"ledger"`
@@ -48,6 +49,16 @@ type experimentSummary struct {
 
 	spec    *spec.Experiment
 	profile *profile.Summary // nil without --report
+}
+
+// parquetSummary is what a run has published of an experiment's dataset.
+type parquetSummary struct {
+	Path     string `json:"path"`
+	Rows     int64  `json:"rows"`
+	Bytes    int64  `json:"bytes"`
+	Parts    int64  `json:"parts"`
+	Complete int64  `json:"complete"` // folders that were given _SUCCESS
+	Missing  int64  `json:"missing"`  // offsets that were gone, with --accept-gap
 }
 
 // summarize adds up what the workers did and reads back some rows.
@@ -76,7 +87,12 @@ func (c *console) summarize(ctx context.Context, f *runFlags, cr *crew, cl *clus
 			if es.DeadLetter == "" {
 				es.DeadLetter = e.Output.DeadLetter.File
 			}
-			es.Sample = sampleRows(ctx, cl.Connection, e.Output.Topic)
+			rows := e.Output.Topic
+			if a := cr.archives[i].of(e.Name); a != nil {
+				st := a.archiver.Status()
+				es.Parquet, rows = &parquetSummary{a.path, st.Rows, st.Bytes, st.Parts, st.Completed, st.Missing}, a.way.Topic
+			}
+			es.Sample = sampleRows(ctx, cl.Connection, rows)
 			sum.DeadLetters += es.DeadLetters
 			sum.Experiments = append(sum.Experiments, es)
 		}
@@ -157,7 +173,10 @@ func (c *console) printSummary(s *summary, args []string) {
 	case s.Complete && s.empty():
 		fmt.Fprintf(c.out, "the topics are empty: publish to them, as with --input or\n  mortise replay %s%s --input SOURCE=FILES\n\n", strings.Join(args, " "), s.flags)
 	}
-	fmt.Fprintf(c.out, "next\n  mortise tail %s%s --until-end\n", first.Topic, s.flags)
+	fmt.Fprintln(c.out, "next")
+	if first.Topic != "" {
+		fmt.Fprintf(c.out, "  mortise tail %s%s --until-end\n", first.Topic, s.flags)
+	}
 	if s.DeadLetters > 0 {
 		for _, e := range s.Experiments {
 			if e.DeadLetters > 0 && !strings.ContainsAny(e.DeadLetter, "/\\") {
@@ -183,7 +202,14 @@ func (c *console) printExperiment(s *summary, e *experimentSummary) {
 	if s.Embedded != "" {
 		where = "the embedded broker in " + s.Embedded
 	}
-	fmt.Fprintf(c.out, "\n  instances     topic %s on %s\n  dead letters  %s in %s\n  state         %s\n", e.Topic, where, thousands(e.DeadLetters), e.DeadLetter, s.State)
+	fmt.Fprintln(c.out)
+	if e.Topic != "" {
+		fmt.Fprintf(c.out, "  instances     topic %s on %s\n", e.Topic, where)
+	}
+	if p := e.Parquet; p != nil {
+		fmt.Fprintf(c.out, "  parquet       %s rows in %s of %s in %s, %s complete\n", thousands(p.Rows), count(int(p.Parts), "part"), size(p.Bytes), p.Path, count(int(p.Complete), "folder"))
+	}
+	fmt.Fprintf(c.out, "  dead letters  %s in %s\n  state         %s\n", thousands(e.DeadLetters), e.DeadLetter, s.State)
 	for i, row := range e.Sample {
 		if i == 0 {
 			fmt.Fprintf(c.out, "\n  %d rows\n", len(e.Sample))
@@ -252,5 +278,27 @@ func progressLine(all []experiments.Status) string {
 	if watermark > 0 {
 		text += ", event time " + eventTime(watermark)
 	}
-	return text
+	return text + archivedLine(all)
+}
+
+// archivedLine says how far rows are archived; nothing where none are.
+func archivedLine(all []experiments.Status) string {
+	var rows, lag int64
+	archives := 0
+	for _, s := range all {
+		for i := range s.Archives {
+			a := &s.Archives[i]
+			archives, rows = archives+1, rows+a.Rows
+			for _, p := range a.Partitions {
+				lag += max(p.End-p.Archived, 0)
+			}
+		}
+	}
+	switch {
+	case archives == 0:
+		return ""
+	case lag == 0:
+		return fmt.Sprintf(", %s in Parquet", thousands(rows))
+	}
+	return fmt.Sprintf(", %s in Parquet, %s behind", thousands(rows), thousands(lag))
 }

@@ -5,7 +5,10 @@ import "time"
 // lag tells how long what is not archived yet has been waiting, by when the
 // partition was first seen to reach so far. What lay there before the first look
 // waits since then.
-type lag struct{ seen []sighting }
+type lag struct {
+	seen  []sighting
+	every time.Duration // between two sightings
+}
 
 // sighting is a partition's end, and when it was first seen there.
 type sighting struct {
@@ -25,17 +28,17 @@ func (l *lag) sight(end, archived int64, now time.Time) {
 		n++
 	}
 	l.seen = l.seen[:copy(l.seen, l.seen[n:])]
-	if end <= archived {
-		return
+	if len(l.seen) == 0 {
+		l.every = sightEvery
 	}
-	if last := len(l.seen) - 1; last >= 0 && (l.seen[last].end >= end || now.Sub(l.seen[last].at) < sightEvery) {
-		return // the next one will be late by a second at most
+	if last := len(l.seen) - 1; end <= archived || last >= 0 && (l.seen[last].end >= end || now.Sub(l.seen[last].at) < l.every) {
+		return
 	}
 	if len(l.seen) == maxSights { // half as fine
 		for i := range maxSights / 2 {
 			l.seen[i] = l.seen[2*i]
 		}
-		l.seen = l.seen[:maxSights/2]
+		l.seen, l.every = l.seen[:maxSights/2], 2*l.every
 	}
 	l.seen = append(l.seen, sighting{end, now})
 }

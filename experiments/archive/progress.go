@@ -35,10 +35,14 @@ type Task struct {
 // isDrained reports whether there is no impression whose row is still to come, of
 // those that lie in the inputs now.
 func (t *Task) isDrained() bool {
-	return t.Committed != nil && !t.Behind && t.pending() == 0
+	return t.Committed != nil && !t.Behind && t.Pending() == 0
 }
 
-func (t *Task) pending() (n int64) {
+// Pending returns how many impressions are held, over all experiments.
+func (t *Task) Pending() (n int64) {
+	if t.Committed == nil {
+		return 0
+	}
 	for i := range t.Committed.Ledgers {
 		n += t.Committed.Ledgers[i].Impressions.Pending
 	}

@@ -75,9 +75,9 @@ func (s *Schedule) NewBroker(o Options) *Broker {
 }
 
 // Publish appends a record, readable once Show is called for its partition.
-func (b *Broker) Publish(topic string, partition int32, value []byte) (offset int64) {
+func (b *Broker) Publish(topic string, partition int32, value []byte, headers ...mortise.Header) (offset int64) {
 	l := b.topics[topic][partition]
-	l.records = append(l.records, mortise.Record{Topic: topic, Partition: partition, Offset: l.end, Value: value})
+	l.records = append(l.records, mortise.Record{Topic: topic, Partition: partition, Offset: l.end, Value: value, Headers: headers})
 	l.end++
 	return l.end - 1
 }
@@ -105,6 +105,23 @@ func (b *Broker) Truncate(topic string, partition int32, first int64) {
 // EndOf is the offset behind the last record of a partition that readers see.
 func (b *Broker) EndOf(tp experiments.TopicPartition) int64 {
 	return b.topics[tp.Topic][tp.Partition].stable
+}
+
+// WrittenEnd is where a partition ends, what readers do not see yet included.
+func (b *Broker) WrittenEnd(tp experiments.TopicPartition) int64 {
+	return b.topics[tp.Topic][tp.Partition].end
+}
+
+// NextRecord returns the offset of the first record that readers see of a
+// partition from an offset on, or where it ends for them.
+func (b *Broker) NextRecord(tp experiments.TopicPartition, from int64) int64 {
+	l := b.topics[tp.Topic][tp.Partition]
+	for i := range l.records {
+		if off := l.records[i].Offset; off >= from && off < l.stable {
+			return off
+		}
+	}
+	return max(from, l.stable)
 }
 
 // Output returns the committed records of a topic in the order they became readable.

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/mortise-dev/mortise/instances/dataset"
 	"github.com/mortise-dev/mortise/joiner/checkpoint"
 )
 
@@ -35,19 +37,54 @@ func (s *Schedule) NewBucket() *Bucket { return &Bucket{schedule: s, objects: ma
 // Objects is how many there are.
 func (b *Bucket) Objects() int { return len(b.objects) }
 
-// For returns the bucket as a process sees it.
-func (b *Bucket) For(p *Process) checkpoint.Bucket { return &access{b, p} }
+// Each calls f for the objects in order of their keys.
+func (b *Bucket) Each(f func(key string, data []byte)) {
+	for _, key := range slices.Sorted(maps.Keys(b.objects)) {
+		f(key, b.objects[key].data)
+	}
+}
 
-type access struct {
+// For returns the bucket as a process sees it.
+func (b *Bucket) For(p *Process) *Access { return &Access{b, p} }
+
+// Access is a process's connection to a Bucket.
+type Access struct {
 	bucket  *Bucket
 	process *Process
+}
+
+var (
+	_ checkpoint.Bucket = (*Access)(nil)
+	_ dataset.Bucket    = (*Access)(nil)
+)
+
+// String implements dataset.Bucket.
+func (a *Access) String() string { return "sim://bucket" }
+
+// Create implements dataset.Bucket. An answer that was lost may be asked for again
+// by the client, who then finds what it has stored itself.
+func (a *Access) Create(ctx context.Context, key string, body io.Reader) error {
+	data, err := io.ReadAll(body)
+	if err != nil {
+		return err
+	}
+	done, err := a.call(ctx, "create "+key)
+	_, exists := a.bucket.objects[key]
+	if done && !exists {
+		a.bucket.objects[key] = object{data, time.Now()}
+		exists = err == nil && a.bucket.FailEvery > 0 && a.bucket.schedule.Chance(4*a.bucket.FailEvery)
+	}
+	if err == nil && exists {
+		return fmt.Errorf("object %s: %w", key, fs.ErrExist)
+	}
+	return err
 }
 
 var errBucket = errors.New("the object store answers 503")
 
 // call waits until a call is answered, and says whether it is done, and whether
 // that is told.
-func (a *access) call(ctx context.Context, what string) (done bool, err error) {
+func (a *Access) call(ctx context.Context, what string) (done bool, err error) {
 	b, s := a.bucket, a.bucket.schedule
 	if err := a.process.Request(what); err != nil {
 		return false, err
@@ -68,7 +105,7 @@ func (a *access) call(ctx context.Context, what string) (done bool, err error) {
 }
 
 // Put implements checkpoint.Bucket.
-func (a *access) Put(ctx context.Context, key string, body io.Reader) error {
+func (a *Access) Put(ctx context.Context, key string, body io.Reader) error {
 	data, err := io.ReadAll(body)
 	if err != nil {
 		return err
@@ -81,7 +118,7 @@ func (a *access) Put(ctx context.Context, key string, body io.Reader) error {
 }
 
 // Get implements checkpoint.Bucket.
-func (a *access) Get(ctx context.Context, key string, off, lengthBytes int64) (io.ReadCloser, error) {
+func (a *Access) Get(ctx context.Context, key string, off, lengthBytes int64) (io.ReadCloser, error) {
 	if _, err := a.call(ctx, fmt.Sprintf("get %s at %d", key, off)); err != nil {
 		return nil, err
 	}
@@ -90,11 +127,14 @@ func (a *access) Get(ctx context.Context, key string, off, lengthBytes int64) (i
 		return nil, fmt.Errorf("object %s: %w", key, fs.ErrNotExist)
 	}
 	data := o.data[min(off, int64(len(o.data))):]
-	return io.NopCloser(bytes.NewReader(data[:min(lengthBytes, int64(len(data)))])), nil
+	if lengthBytes >= 0 {
+		data = data[:min(lengthBytes, int64(len(data)))]
+	}
+	return io.NopCloser(bytes.NewReader(data)), nil
 }
 
 // List implements checkpoint.Bucket.
-func (a *access) List(ctx context.Context, prefix string, each func(key string, sizeBytes int64, modified time.Time) error) error {
+func (a *Access) List(ctx context.Context, prefix string, each func(key string, sizeBytes int64, modified time.Time) error) error {
 	if _, err := a.call(ctx, "list "+prefix); err != nil {
 		return err
 	}
@@ -115,7 +155,7 @@ func (a *access) List(ctx context.Context, prefix string, each func(key string, 
 }
 
 // Delete implements checkpoint.Bucket.
-func (a *access) Delete(ctx context.Context, key string) error {
+func (a *Access) Delete(ctx context.Context, key string) error {
 	done, err := a.call(ctx, "delete "+key)
 	if done {
 		delete(a.bucket.objects, key)

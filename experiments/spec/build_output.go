@@ -20,7 +20,6 @@ func (l *loader) output(n *node) {
 	l.deadLetters(n.get("dead_letters"))
 	if n.has("parquet") {
 		l.parquet(n.get("parquet"))
-		l.fail(n.find("parquet").at, NotBuilt, "parquet is checked, but this version cannot write it yet").Help = "remove it to run"
 	}
 }
 
@@ -76,16 +75,18 @@ func (l *loader) parquet(n *node) {
 	o := &l.exp.Output
 	o.Parquet = true
 	o.ParquetOut = ParquetOut{
-		Path:          n.get("path").string(""),
 		RollSizeBytes: n.get("roll").get("size").size(defaultRollBytes),
 		RollEvery:     n.get("roll").get("every").duration(defaultRollEvery),
 		Partition:     []string{"dt", "hour"},
+	}
+	if p := n.get("path"); p != nil {
+		o.ParquetOut.Path = l.folder(p)
 	}
 	p := n.get("partition")
 	if p == nil {
 		return
 	}
-	o.ParquetOut.Partition = p.strings()
+	o.ParquetOut.Partition = append([]string{}, p.strings()...) // an empty list says: no folders
 	seen := map[string]bool{}
 	for _, item := range p.texts() {
 		if seen[item.text] {

@@ -81,14 +81,14 @@ var outputTopicBlock = &block{"topic", "Instances as records.", []key{
 }}
 
 var parquetBlock = &block{"parquet", "Instances as a Parquet dataset.", []key{
-	{name: "path", shape: text, required: true, doc: "The dataset's directory."},
+	{name: "path", shape: text, required: true, doc: "The dataset's folder, the experiment's own: a directory that all workers reach, or s3://bucket/prefix, gs://bucket/prefix, azblob://container/prefix."},
 	{name: "roll", shape: of(rollBlock), doc: "When a new file is begun."},
 	{name: "partition", shape: list(enum("dt", "hour")), def: "[dt, hour]", doc: "The folders that files lie in, by event time in UTC."},
 }}
 
-var rollBlock = &block{"roll", "When a new file is begun: at whichever comes first.", []key{
-	{name: "size", shape: size, def: "128MB", doc: "At this size."},
-	{name: "every", shape: someSpan, def: "10m", doc: "After this long."},
+var rollBlock = &block{"roll", "When what has been collected of a partition is published: at whichever comes first.", []key{
+	{name: "size", shape: size, def: "128MB", doc: "At about this size, compressed, over all folders."},
+	{name: "every", shape: someSpan, def: "10m", doc: "This long after its first row."},
 }}
 
 var checkpointBlock = &block{"checkpoint", "Where and how often the state is copied.", []key{

@@ -71,7 +71,7 @@ type collector struct {
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range descriptions {
+	for _, d := range append(descriptions, archiveDescriptions...) {
 		ch <- d
 	}
 }
@@ -99,6 +99,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		}
 		for i := range s.Shuffles {
 			collectShuffle(ch, s.Pipeline, &s.Shuffles[i])
+		}
+		for i := range s.Archives {
+			collectArchive(ch, &s.Archives[i])
 		}
 	}
 }

@@ -21,7 +21,9 @@ func sample() []experiments.Status {
 	l.Instances, l.Positives = 6, 2
 	return []experiments.Status{{
 		Pipeline: "feed-ctr", Rounds: 3, Checkpoints: &experiments.CheckpointStatus{Saved: 2, Failed: 1, Bytes: 100},
-		Shuffles:    []experiments.ShuffleStatus{{Source: "clicks", Records: 5, Origins: []experiments.OriginStatus{{Partition: 2, Next: 5, High: 8, MaxTimeMS: 3_000}}}},
+		Shuffles: []experiments.ShuffleStatus{{Source: "clicks", Records: 5, Origins: []experiments.OriginStatus{{Partition: 2, Next: 5, High: 8, MaxTimeMS: 3_000}}}},
+		Archives: []experiments.ArchiveStatus{{Experiment: "feed-ctr", Rows: 6, Bytes: 900, Parts: 2,
+			Partitions: []experiments.ArchivePartition{{Partition: 3, Archived: 10, End: 14, Waiting: 90 * time.Second, OpenRows: 4, MaxTimeMS: 4_000}}}},
 		Experiments: []experiments.ExperimentStatus{{Name: "feed-ctr", Ledger: l}},
 		Tasks: []experiments.TaskStatus{{Partition: 1, WatermarkMS: 1_000, Holding: "clicks", Pending: 4, CheckpointMS: 9_000,
 			Inputs: []experiments.InputStatus{{Topic: "imps", Next: 7, High: 9, MaxTimeMS: 5_000}, {Topic: "clicks", Next: 1, High: 1, MaxTimeMS: 2_000}}}},
@@ -69,6 +71,8 @@ func TestEndpoints(t *testing.T) {
 		{"/metrics", `mortise_watermark_lag_seconds{partition="1",pipeline="feed-ctr"}`, 200, sample},
 		{"/metrics", `mortise_source_lag_records{partition="1",pipeline="feed-ctr",topic="imps"} 2`, 200, sample},
 		{"/metrics", `mortise_repartition_lag_records{partition="2",pipeline="feed-ctr",source="clicks"} 3`, 200, sample},
+		{"/metrics", `mortise_parquet_lag_records{experiment="feed-ctr",partition="3"} 4`, 200, sample},
+		{"/metrics", `mortise_parquet_lag_seconds{experiment="feed-ctr",partition="3"} 90`, 200, sample},
 		{"/metrics", `mortise_instances_total{experiment="feed-ctr",label="negative"} 4`, 200, sample},
 		{"/status", `"pipeline":"feed-ctr"`, 200, sample},
 		{"/debug/pprof/cmdline", "", 200, sample},
