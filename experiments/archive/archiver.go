@@ -187,7 +187,7 @@ func (a *Archiver) commit(ctx context.Context) error {
 	a.lastCommit = a.opts.Now()
 	offsets := map[experiments.TopicPartition]experiments.CommittedOffset{}
 	for _, l := range a.lanes {
-		if at := l.archived(); l.state == reading && l.next >= 0 && at != l.committed {
+		if at := l.archived(); l.state == reading && l.next >= 0 && at > l.committed {
 			l.committed = at
 			offsets[l.tp] = experiments.CommittedOffset{Next: at, Metadata: metadata(l.maxMS)}
 		}

@@ -3,7 +3,9 @@ package archive
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/mortise-dev/mortise/instances/dataset"
@@ -38,6 +40,9 @@ func (a *Archiver) complete(ctx context.Context) error {
 	c, now := &a.completion, a.opts.Now()
 	if len(a.lanes) == 0 || a.lanes[0].tp.Partition != 0 || now.Sub(c.lastAsk) < a.opts.CompleteEvery {
 		return nil
+	}
+	if len(a.opts.Archive.Experiment.Output.ParquetOut.Partition) == 0 {
+		return nil // the one folder is complete with the end of the run
 	}
 	c.lastAsk = now
 	if err := a.tryComplete(ctx, now); err != nil {
@@ -94,15 +99,16 @@ func (a *Archiver) hasArchived(ctx context.Context, ends map[int32]int64) (bool,
 	for _, l := range a.lanes {
 		own[l.tp.Partition] = l
 	}
-	for p, end := range ends {
-		if l := own[p]; l != nil && l.archived() < end {
+	for p, l := range own {
+		if l.archived() < ends[p] {
 			return false, nil
 		}
 	}
-	for p, end := range ends {
+	for _, p := range slices.Sorted(maps.Keys(ends)) {
 		if own[p] != nil {
 			continue
 		}
+		end := ends[p]
 		at, err := a.opts.Dataset.Next(ctx, dataset.Partition(p))
 		if err != nil {
 			return false, err

@@ -88,12 +88,14 @@ func (l *lane) find(ctx context.Context) error {
 		return l.fail(ctx, "asking where to go on", err)
 	}
 	l.published, l.next, l.redo = at.Next, at.Next, at.Redo
-	if at.Parts == 0 && at.Redo == nil {
+	if at.Parts == 0 {
 		// Nothing is archived yet. What retention has removed before the first look is
 		// nobody's loss; what was there then is waited for.
 		l.next = experiments.OffsetEarliest
 		if l.began >= 0 {
 			l.next = l.began
+		} else {
+			l.committed = -1 // the dataset is another than the one that was spoken of
 		}
 	}
 	l.state = found
@@ -204,6 +206,8 @@ func (l *lane) publish(ctx context.Context, to int64) error {
 		l.opts.Log.Info("another worker publishes these rows", "topic", l.tp.Topic, "partition", l.tp.Partition, "part", taken.Error())
 		l.drop()
 		return nil
+	case errors.As(err, new(*dataset.ChangedError)):
+		return fmt.Errorf("archiving %s[%d]: %w", l.tp.Topic, l.tp.Partition, err)
 	case err != nil:
 		l.state, l.to = stuck, to
 		return l.failStuck(ctx, err)
