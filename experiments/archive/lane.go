@@ -98,6 +98,9 @@ func (l *lane) find(ctx context.Context) error {
 			l.committed = -1 // the dataset is another than the one that was spoken of
 		}
 	}
+	if at.Redo != nil {
+		l.opts.Log.Info("a part that was begun is published anew", "topic", l.tp.Topic, "partition", l.tp.Partition, "from", at.Redo.From, "to", at.Redo.To)
+	}
 	l.state = found
 	l.succeed()
 	return nil

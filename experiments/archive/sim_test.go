@@ -125,6 +125,9 @@ func drawPlan(rng *rand.Rand) plan {
 		broker: simulation.Options{Partitions: int32(1 + rng.IntN(4)), Inputs: []string{rowsTopic}, SessionTimeout: pick(6*time.Second, 15*time.Second),
 			RebalanceTimeout: pick(10*time.Second, time.Minute), MarkerDelay: pick(0, 100*time.Millisecond), FaultEvery: []int{0, 0, 300, 60}[rng.IntN(4)], Sticky: rng.IntN(2) == 0},
 	}
+	if p.span > 10*time.Hour && p.bucketFaults > 0 { // dozens of files a part: one of them would always fail
+		p.bucketFaults = 40
+	}
 	p.options = archive.Options{CommitEvery: pick(100*time.Millisecond, time.Second), CompleteEvery: pick(200*time.Millisecond, 2*time.Second), RetryEvery: pick(10*time.Millisecond, time.Second),
 		Patience: 24 * time.Hour, StopWithin: pick(time.Millisecond, 2*time.Second), PollRecords: 3 + rng.IntN(60), PollWait: pick(60*time.Millisecond, 300*time.Millisecond), Parallel: 1}
 	return p

@@ -44,6 +44,7 @@ type PartWriter struct {
 	manifest *manifest // once the part is encoded
 	encoded  *temp     // its files, one behind the other
 	files    []extent  // where in encoded
+	there    int       // how many of them have been put
 	done     bool
 }
 

@@ -37,8 +37,8 @@ func (w *PartWriter) Publish(ctx context.Context, to int64) (PartInfo, error) {
 	if err := w.begin(ctx); err != nil {
 		return PartInfo{}, err
 	}
-	for i := range w.manifest.Files {
-		if err := w.put(ctx, i); err != nil {
+	for ; w.there < len(w.manifest.Files); w.there++ {
+		if err := w.put(ctx, w.there); err != nil {
 			return PartInfo{}, err
 		}
 	}
