@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"text/tabwriter"
 
 	"github.com/mortise-dev/mortise/experiments"
@@ -78,17 +77,4 @@ func (c *console) printArchives(all []archiveState) {
 		}
 		_ = w.Flush() // to the console
 	}
-}
-
-// size writes a number of bytes for people.
-func size(bytes int64) string {
-	units := []string{"B", "kB", "MB", "GB", "TB", "PB"}
-	n, unit := float64(bytes), 0
-	for n >= 999.5 && unit < len(units)-1 {
-		n, unit = n/1000, unit+1
-	}
-	if unit == 0 || n >= 99.95 {
-		return strconv.FormatFloat(n, 'f', 0, 64) + " " + units[unit]
-	}
-	return strconv.FormatFloat(n, 'f', 1, 64) + " " + units[unit]
 }
