@@ -218,7 +218,9 @@ func (r *run) start(sl *slot) {
 	if r.world.over {
 		r.endJoin(sl)
 	}
-	go func(p *simulation.Process, exit chan error, joined chan struct{}) { exit <- r.process(ctx, sl, p, joined) }(sl.process, sl.exit, sl.joined)
+	go func(p *simulation.Process, exit chan error, joined chan struct{}) {
+		exit <- r.process(ctx, sl, p, joined)
+	}(sl.process, sl.exit, sl.joined)
 }
 
 // endJoin says that the join has ended in a worker's process.
