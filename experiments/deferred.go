@@ -5,6 +5,7 @@ import (
 
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/experiments/spec"
+	"github.com/mortise-dev/mortise/features"
 	"github.com/mortise-dev/mortise/internal/expression"
 	"github.com/mortise-dev/mortise/joiner"
 	"github.com/mortise-dev/mortise/joiner/clean"
@@ -146,18 +147,16 @@ func (g *program) keepOpen(b *Batch) {
 	b.Impressions = append(b.Impressions, im)
 }
 
-// entityKey is the canonical form of some main fields; nil where one is null.
+// entityKey is the key of the entity that some main fields name; nil where one is null.
 func (g *program) entityKey(b *Batch, slots []int) []byte {
-	key := g.keyText[:0]
-	defer func() { g.keyText = key }()
-	for i, slot := range slots {
-		if i > 0 {
-			key = append(key, '|')
-		}
-		var ok bool
-		if key, ok = g.row[slot].AppendKey(key); !ok {
-			return nil
-		}
+	g.entity = g.entity[:0]
+	for _, slot := range slots {
+		g.entity = append(g.entity, g.row[slot])
+	}
+	key, ok := features.EntityKey(g.keyText[:0], g.entity...)
+	g.keyText = key
+	if !ok {
+		return nil
 	}
 	return b.text.copy(key)
 }

@@ -71,10 +71,13 @@ type Entity struct {
 // Feature is one aggregation that rows of the pipeline need, each once, whatever
 // the experiments call it.
 type Feature struct {
-	Experiment *spec.Experiment // the first that declares it
-	Source     *spec.Source     // as that experiment reads it
-	Definition *features.Definition
-	Entity     int // in Pipeline.Entities
+	// ID and SourceID stand for the definition and for the records that it is over:
+	// what is equal has the same values, in whichever experiment and run.
+	ID, SourceID string
+	Experiment   *spec.Experiment // the first that declares it
+	Source       *spec.Source     // as that experiment reads it
+	Definition   *features.Definition
+	Entity       int // in Pipeline.Entities; of a pipeline's only
 }
 
 // slab hands out slices that live as long as it does.

@@ -5,10 +5,49 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/zeebo/xxh3"
+
 	"github.com/mortise-dev/mortise/experiments/spec"
 	"github.com/mortise-dev/mortise/features"
 	"github.com/mortise-dev/mortise/joiner/clean"
 )
+
+// Features lists every aggregation that the plan's experiments declare, each
+// once, whether rows need it or not: those of one definition have one ID.
+func (pl *Plan) Features() (all []Feature) {
+	known := map[string]bool{}
+	for _, p := range pl.Pipelines {
+		for _, e := range p.Experiments {
+			for i := range e.Features {
+				def := &e.Features[i]
+				if def.IsExpr() {
+					continue
+				}
+				f := newFeature(e, def)
+				if !known[f.ID] {
+					known[f.ID] = true
+					all = append(all, f)
+				}
+			}
+		}
+	}
+	return all
+}
+
+func newFeature(e *spec.Experiment, def *features.Definition) Feature {
+	src := source(e, def.Source)
+	of := sourceID(e, src)
+	text := strings.Join([]string{of, fmt.Sprint(def.Entity), fmt.Sprint(typesOf(src, def.Entity)), def.Aggregate.String(), programText(def.Where),
+		def.Window.String(), def.Tile.String()}, "\n")
+	return Feature{ID: shortHash(text), SourceID: shortHash(of), Experiment: e, Source: src, Definition: def}
+}
+
+// sourceID spells out which records a source has, and what is read of them.
+func sourceID(e *spec.Experiment, src *spec.Source) string {
+	return strings.Join([]string{inputID(e, src), src.Format, src.TimeField, src.TimeUnit, src.Clean, whereText(src), fmt.Sprint(src.Row())}, "\n")
+}
+
+func shortHash(text string) string { return fmt.Sprintf("%016x", xxh3.HashString(text)) }
 
 // addLookups collects, over all experiments, the aggregations that rows need,
 // each once, and the entities that they are read by.
@@ -21,11 +60,12 @@ func (p *Pipeline) addLookups() {
 			if def.IsExpr() {
 				continue
 			}
-			src := source(e, def.Source)
-			id := featureID(e, src, def)
+			f := newFeature(e, def)
+			id := f.ID
 			if _, ok := index[id]; !ok {
 				index[id] = len(p.Features)
-				p.Features = append(p.Features, Feature{Experiment: e, Source: src, Definition: def, Entity: p.addEntity(def.Entity)})
+				f.Entity = p.addEntity(def.Entity)
+				p.Features = append(p.Features, f)
 			}
 			at[id] = def.Name
 		}
@@ -44,13 +84,6 @@ func (p *Pipeline) addEntity(fields []string) int {
 		p.Entities = append(p.Entities, Entity{Fields: fields})
 	}
 	return at
-}
-
-// featureID spells out what a feature's values depend on, so that experiments
-// which define the same share it.
-func featureID(e *spec.Experiment, src *spec.Source, def *features.Definition) string {
-	return strings.Join([]string{inputID(e, src), src.Format, src.TimeField, src.TimeUnit, src.Clean, whereText(src), fmt.Sprint(def.Entity), fmt.Sprint(typesOf(src, def.Entity)),
-		def.Aggregate.String(), programText(def.Where), def.Window.String(), def.Tile.String()}, "\n")
 }
 
 // mainSlot is where the rows of the main stream have a declared field.

@@ -41,6 +41,7 @@ type program struct {
 	needs   needs
 	batch   *Batch // rows that wait for their features; nil while there are none
 	keyText []byte
+	entity  []mortise.Value
 }
 
 // labelReader decodes the labels of one input, remembering the last.

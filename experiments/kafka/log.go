@@ -63,6 +63,15 @@ func (l *Log) Start(offsets map[experiments.TopicPartition]int64) error {
 	return nil
 }
 
+// Starts returns the first offset that each partition still holds, asked of the
+// brokers now.
+func (l *Log) Starts(ctx context.Context) (map[experiments.TopicPartition]int64, error) {
+	return listParts(ctx, l.admin.adm.ListStartOffsets, l.parts)
+}
+
+// Stop ends the reading of partitions, which may be started anew.
+func (l *Log) Stop(parts []experiments.TopicPartition) { l.in.remove(parts) }
+
 const startTimeout = time.Minute
 
 // Poll waits at most wait for records and returns what came, maybe nothing; it is

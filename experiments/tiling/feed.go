@@ -1,0 +1,80 @@
+package tiling
+
+import (
+	"errors"
+	"fmt"
+
+	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/experiments/spec"
+	"github.com/mortise-dev/mortise/joiner/clean"
+)
+
+// feed reads the records of one source as features see them: cleaned, filtered,
+// with their derived fields.
+type feed struct {
+	id     string // Feature.SourceID
+	spec   *spec.Source
+	owner  *spec.Experiment // whose the spec is
+	source *clean.Source
+	reader *clean.Reader
+	event  clean.Event
+}
+
+func newFeed(f *experiments.Feature, nowMS func() int64) (*feed, error) {
+	s := f.Source
+	opts := clean.Options{Name: s.Name, TimeField: s.TimeField, TimeUnit: s.TimeUnit, NowMS: nowMS, Strict: true,
+		Experiments: []clean.Experiment{{Fields: s.Fields, Where: s.Where}}}
+	for _, d := range s.Derive {
+		opts.Experiments[0].Derive = append(opts.Experiments[0].Derive, clean.Derived{Name: d.Name, Program: d.Program})
+	}
+	if s.Clean != "" {
+		fn, ok := clean.Lookup(s.Clean)
+		if !ok {
+			return nil, fmt.Errorf("%s: source %s: clean function %q is not registered", f.Experiment.Path, s.Name, s.Clean)
+		}
+		opts.Clean = fn
+	}
+	src, err := clean.New(opts)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Experiment.Path, err)
+	}
+	return &feed{id: f.SourceID, spec: s, owner: f.Experiment, source: src, reader: src.NewReader()}, nil
+}
+
+// take reads one record. Its row is valid until the next call, and nil where the
+// source's `where` leaves the record out. The error is a *mortise.RecordError.
+func (f *feed) take(rec *mortise.Record) (timeMS int64, row mortise.Row, err error) {
+	if err := f.reader.Intake(rec, &f.event); err != nil {
+		return 0, nil, err
+	}
+	timeMS = f.event.TimeMS
+	if f.event.Bad != 0 {
+		return timeMS, nil, f.reader.Fault(0)
+	}
+	if f.event.Accept == 0 {
+		return timeMS, nil, nil
+	}
+	row, bad, err := f.reader.Decode(f.event.Value)
+	if err == nil && bad != 0 {
+		err = f.reader.Fault(0)
+	}
+	if err != nil {
+		return timeMS, nil, err
+	}
+	return timeMS, row, nil
+}
+
+// slot finds a field in the rows that take returns.
+func (f *feed) slot(field string) int { return f.source.Slot(0, field) }
+
+// letter is the dead letter of a record that cannot be read; nil where it is no
+// fault of the record's.
+func (f *feed) letter(rec *mortise.Record, err error) *mortise.DeadLetter {
+	why, ok := errors.AsType[*mortise.RecordError](err)
+	if !ok || !why.Reason.IsDeadLetter() {
+		return nil
+	}
+	return &mortise.DeadLetter{Experiment: f.owner.Name, Source: f.spec.Name, Topic: rec.Topic, Partition: rec.Partition, Offset: rec.Offset,
+		Reason: why.Reason, Detail: why.Error(), Raw: rec.Value}
+}
