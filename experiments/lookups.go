@@ -34,6 +34,9 @@ func (pl *Plan) Features() (all []Feature) {
 	return all
 }
 
+// FeatureID is the ID of the aggregation def of e.
+func FeatureID(e *spec.Experiment, def *features.Definition) string { return newFeature(e, def).ID }
+
 func newFeature(e *spec.Experiment, def *features.Definition) Feature {
 	src := source(e, def.Source)
 	of := sourceID(e, src)

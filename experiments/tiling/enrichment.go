@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,10 +25,7 @@ type enrichPart struct {
 	gen      *Generation
 	features []partFeature
 	groups   []int // of the generation's set: those that are read
-	open     func(ctx context.Context) (*features.Reader, error)
-
-	mu   sync.Mutex
-	free []*features.Reader // that nobody uses now
+	readers  *Readers
 }
 
 // partFeature is where a feature of the pipeline is in what a group's lookup gives.
@@ -54,9 +50,7 @@ func NewEnrichment(ctx context.Context, store features.Store, gens []*Generation
 			}
 		}
 		if len(part.features) > 0 {
-			part.open = func(ctx context.Context) (*features.Reader, error) {
-				return features.OpenReader(ctx, g.Set, store, features.ReaderOptions{Tasks: g.Tasks()})
-			}
+			part.readers = NewReaders(store, g, false)
 			e.parts = append(e.parts, part)
 		}
 	}
@@ -94,29 +88,6 @@ func (p *enrichPart) add(column, entity, at int) {
 	}
 }
 
-// reader returns one that nobody uses, as far as the store is now.
-func (p *enrichPart) reader(ctx context.Context) (*features.Reader, error) {
-	p.mu.Lock()
-	var r *features.Reader
-	if n := len(p.free); n > 0 {
-		r, p.free = p.free[n-1], p.free[:n-1]
-	}
-	p.mu.Unlock()
-	if r == nil {
-		var err error
-		if r, err = p.open(ctx); err != nil {
-			return nil, err
-		}
-	}
-	return r, r.Refresh(ctx)
-}
-
-func (p *enrichPart) giveBack(r *features.Reader) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.free = append(p.free, r)
-}
-
 // FinalMS implements experiments.Enrichment, as of the last Refresh.
 func (e *Enrichment) FinalMS() int64 { return e.final.Load() }
 
@@ -125,14 +96,15 @@ func (e *Enrichment) Refresh(ctx context.Context) error {
 	final := int64(math.MaxInt64)
 	for i := range e.parts {
 		p := e.parts[i]
-		r, err := p.reader(ctx)
+		err := p.readers.Use(ctx, 0, func(r *features.Reader) error {
+			for _, g := range p.groups {
+				final = min(final, r.FinalMS(p.gen.Set.Groups[g].Source))
+			}
+			return nil
+		})
 		if err != nil {
 			return err
 		}
-		for _, g := range p.groups {
-			final = min(final, r.FinalMS(p.gen.Set.Groups[g].Source))
-		}
-		p.giveBack(r)
 	}
 	if final < math.MaxInt64 && final > math.MinInt64 {
 		final++ // an impression at that very time reads tiles up to it
@@ -173,10 +145,6 @@ func (e *Enrichment) Enrich(ctx context.Context, b *experiments.Batch) error {
 }
 
 func (p *enrichPart) enrich(ctx context.Context, b *experiments.Batch) error {
-	r, err := p.reader(ctx)
-	if err != nil {
-		return err
-	}
 	n := len(p.groups)
 	lookups := make([]features.Lookup, len(b.Impressions)*n)
 	entities := make([]int, n)
@@ -189,10 +157,9 @@ func (p *enrichPart) enrich(ctx context.Context, b *experiments.Batch) error {
 			lookups[i*n+g] = features.Lookup{Group: group, Entity: im.Keys[entities[g]], AsOfMS: im.TimeMS}
 		}
 	}
-	if err := r.Read(ctx, lookups); err != nil {
+	if err := p.readers.Use(ctx, 0, func(r *features.Reader) error { return r.Read(ctx, lookups) }); err != nil {
 		return err
 	}
-	p.giveBack(r)
 	for i := range b.Impressions {
 		row := b.Impressions[i].Features
 		for _, f := range p.features {
