@@ -97,7 +97,7 @@ func newWorld(t testing.TB, store features.Store) *world {
 		t.Fatal(err)
 	}
 	now := func() int64 { return w.nowMS }
-	if w.gens, err = tiling.Generations(context.Background(), store, w.plan.Features(), now); err != nil {
+	if w.gens, err = tiling.Generations(context.Background(), store, w.plan.Features()); err != nil {
 		t.Fatal(err)
 	}
 	if w.filler, err = tiling.NewFiller(context.Background(), store, w.gens, math.MinInt64, 0, now); err != nil {

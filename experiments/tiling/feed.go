@@ -21,9 +21,9 @@ type feed struct {
 	event  clean.Event
 }
 
-func newFeed(f *experiments.Feature, nowMS func() int64) (*feed, error) {
+func newFeed(f *experiments.Feature) (*feed, error) {
 	s := f.Source
-	opts := clean.Options{Name: s.Name, TimeField: s.TimeField, TimeUnit: s.TimeUnit, NowMS: nowMS, Strict: true,
+	opts := clean.Options{Name: s.Name, TimeField: s.TimeField, TimeUnit: s.TimeUnit, Strict: true,
 		Experiments: []clean.Experiment{{Fields: s.Fields, Where: s.Where}}}
 	for _, d := range s.Derive {
 		opts.Experiments[0].Derive = append(opts.Experiments[0].Derive, clean.Derived{Name: d.Name, Program: d.Program})
@@ -42,13 +42,18 @@ func newFeed(f *experiments.Feature, nowMS func() int64) (*feed, error) {
 	return &feed{id: f.SourceID, spec: s, owner: f.Experiment, source: src, reader: src.NewReader()}, nil
 }
 
-// take reads one record. Its row is valid until the next call, and nil where the
+// take reads one record at wall time nowMS. An event too far ahead of it, which
+// would make tiles final before their time, is refused, as the join does. Its row is valid until the next call, and nil where the
 // source's `where` leaves the record out. The error is a *mortise.RecordError.
-func (f *feed) take(rec *mortise.Record) (timeMS int64, row mortise.Row, err error) {
+func (f *feed) take(rec *mortise.Record, nowMS int64) (timeMS int64, row mortise.Row, err error) {
 	if err := f.reader.Intake(rec, &f.event); err != nil {
 		return 0, nil, err
 	}
 	timeMS = f.event.TimeMS
+	if ahead := f.spec.MaxAhead; timeMS > nowMS+ahead.Milliseconds() {
+		return 0, nil, &mortise.RecordError{Reason: mortise.ReasonBadTime, Field: f.spec.TimeField,
+			Detail: fmt.Sprintf("the event lies more than %s ahead of now (max_ahead)", mortise.FormatDuration(ahead))}
+	}
 	if f.event.Bad != 0 {
 		return timeMS, nil, f.reader.Fault(0)
 	}

@@ -22,7 +22,7 @@ type Generation struct {
 
 // Generations sorts a plan's features by when they were first kept in the store:
 // those that it does not know, or not without a gap, begin a new generation.
-func Generations(ctx context.Context, store features.Store, all []experiments.Feature, nowMS func() int64) ([]*Generation, error) {
+func Generations(ctx context.Context, store features.Store, all []experiments.Feature) ([]*Generation, error) {
 	positions, err := store.Positions(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading what features the store has: %w", err)
@@ -57,7 +57,7 @@ func Generations(ctx context.Context, store features.Store, all []experiments.Fe
 	}
 	var out []*Generation
 	for number, fs := range byNumber {
-		g, err := newGeneration(ctx, store, number, fs, nowMS)
+		g, err := newGeneration(ctx, store, number, fs)
 		if err != nil {
 			return nil, err
 		}
@@ -73,7 +73,7 @@ func taskName(generation int, sourceID string) string {
 	return fmt.Sprintf("%s%d/%s", taskPrefix, generation, sourceID)
 }
 
-func newGeneration(ctx context.Context, store features.Store, number int, fs []experiments.Feature, nowMS func() int64) (*Generation, error) {
+func newGeneration(ctx context.Context, store features.Store, number int, fs []experiments.Feature) (*Generation, error) {
 	g := &Generation{Number: number, Features: fs}
 	var sources []features.Source
 	var defs []features.Definition
@@ -81,7 +81,7 @@ func newGeneration(ctx context.Context, store features.Store, number int, fs []e
 		f := &fs[i]
 		if !slices.ContainsFunc(sources, func(s features.Source) bool { return s.Name == f.SourceID }) {
 			sources = append(sources, features.Source{Name: f.SourceID, Identity: f.SourceID})
-			fd, err := newFeed(f, nowMS)
+			fd, err := newFeed(f)
 			if err != nil {
 				return nil, err
 			}

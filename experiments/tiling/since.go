@@ -84,7 +84,7 @@ func (t *Tiler) firstTimes(ctx context.Context, from map[experiments.TopicPartit
 				continue
 			}
 			for j := range f.Records {
-				if ms, _, err := feeds[f.Topic].feed.take(&f.Records[j]); err == nil && ms != joiner.NoTimeMS {
+				if ms, _, err := feeds[f.Topic].feed.take(&f.Records[j], t.nowMS()); err == nil && ms != joiner.NoTimeMS {
 					firsts[f.TopicPartition] = ms
 					delete(open, f.TopicPartition)
 					break

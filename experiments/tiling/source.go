@@ -104,7 +104,7 @@ func (s *source) take(f *experiments.Fetched, inputDone bool, nowMS int64) error
 }
 
 func (s *source) takeOne(rec *mortise.Record, p *reading, nowMS int64) error {
-	timeMS, row, err := s.feed.take(rec)
+	timeMS, row, err := s.feed.take(rec, nowMS)
 	if err == nil && row != nil {
 		err = s.writer.Add(s.index, row, timeMS)
 	}

@@ -215,7 +215,7 @@ func (w *world) run(t *testing.T, p *experiments.Plan, store features.Store, gen
 
 func generations(t testing.TB, store features.Store, p *experiments.Plan) []*tiling.Generation {
 	t.Helper()
-	gens, err := tiling.Generations(context.Background(), store, p.Features(), now)
+	gens, err := tiling.Generations(context.Background(), store, p.Features())
 	if err != nil {
 		t.Fatal(err)
 	}
