@@ -49,6 +49,7 @@ var clients = []client{
 	{"github.com/cockroachdb/pebble/v2", []string{"joiner/disk"}, "Pebble stands behind joiner.Store: the join is tested on memory and can change its disk"},
 	{"github.com/expr-lang/expr", []string{"internal/expression"}, "one package decides what an expression means: types, nulls, bounds"},
 	{"github.com/goccy/go-yaml", []string{"experiments/spec"}, "only the experiment file is YAML; everything else reads spec.Experiment"},
+	{"github.com/fxamacker/cbor/v2", []string{"experiments/serving"}, "CBOR is one form of the online answers: nothing else speaks it"},
 	{"github.com/spf13/cobra", []string{"cmd/mortise"}, "the pipeline is a library: it knows no command line"},
 	{"github.com/schollz/progressbar/v3", []string{"cmd/mortise"}, "only the command talks to a terminal"},
 	{"golang.org/x/term", []string{"cmd/mortise"}, "only the command talks to a terminal"},
