@@ -31,6 +31,9 @@ type Reader struct {
 // wrong with it: it is damaged, or these are no instances.
 func NewReader(file io.ReaderAt, sizeBytes int64) (r *Reader, err error) {
 	defer guard(&err)
+	if err := checkFooter(file, sizeBytes); err != nil {
+		return nil, err
+	}
 	f, err := parquet.OpenFile(file, sizeBytes, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(readBufferBytes))
 	if err != nil {
 		return nil, err

@@ -15,7 +15,7 @@ import (
 	"github.com/mortise-dev/mortise/internal/objectstore/s3test"
 )
 
-// What a Bucket promises is tested by joiner/checkpoint/buckettest, against each.
+// What a Bucket promises is tested by buckettest, against each.
 
 func open(t *testing.T, place string) *objectstore.Bucket {
 	t.Helper()

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mortise-dev/mortise/internal/objectstore"
 	"github.com/mortise-dev/mortise/internal/objectstore/s3test"
 	"github.com/mortise-dev/mortise/joiner"
 	"github.com/mortise-dev/mortise/joiner/checkpoint"
@@ -175,4 +176,14 @@ func BenchmarkRestore(b *testing.B) {
 			}
 		}
 	})
+}
+
+func openPlace(t testing.TB, place string) *objectstore.Bucket {
+	t.Helper()
+	b, err := objectstore.Open(t.Context(), place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	return b
 }

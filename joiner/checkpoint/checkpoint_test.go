@@ -15,7 +15,7 @@ import (
 
 	"github.com/mortise-dev/mortise/joiner"
 	"github.com/mortise-dev/mortise/joiner/checkpoint"
-	"github.com/mortise-dev/mortise/joiner/checkpoint/buckettest"
+	"github.com/mortise-dev/mortise/internal/objectstore/buckettest"
 	"github.com/mortise-dev/mortise/joiner/disk"
 )
 

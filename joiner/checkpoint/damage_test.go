@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/mortise-dev/mortise/joiner/checkpoint"
-	"github.com/mortise-dev/mortise/joiner/checkpoint/buckettest"
+	"github.com/mortise-dev/mortise/internal/objectstore/buckettest"
 )
 
 // saved returns a bucket with three checkpoints, and the worker that made them.

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mortise-dev/mortise/joiner/checkpoint/buckettest"
+	"github.com/mortise-dev/mortise/internal/objectstore/buckettest"
 )
 
 // These go through all the moments at which one process can overtake another,

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/mortise-dev/mortise/joiner/checkpoint"
-	"github.com/mortise-dev/mortise/joiner/checkpoint/buckettest"
+	"github.com/mortise-dev/mortise/internal/objectstore/buckettest"
 )
 
 var (

@@ -1,6 +1,6 @@
-// Package buckettest is what tests of checkpoints stand on, in stage 2: the
-// conformance suite of checkpoint.Bucket, a bucket in memory, and wrappers that
-// let it fail and hand its calls to a scheduler.
+// Package buckettest is what tests of checkpoints and datasets stand on: the
+// conformance suite of objectstore.Bucket, a bucket in memory, and wrappers that
+// let it fail and hand its calls to a scheduler. It belongs to no stage.
 package buckettest
 
 import (
@@ -15,7 +15,18 @@ import (
 	"time"
 )
 
-// Memory is a checkpoint.Bucket in memory. Its clock stands still but for Advance.
+// Bucket are the methods of objectstore.Bucket that stages use; that has their
+// promises.
+type Bucket interface {
+	Put(ctx context.Context, key string, body io.Reader) error
+	Create(ctx context.Context, key string, body io.Reader) error
+	Get(ctx context.Context, key string, off, lengthBytes int64) (io.ReadCloser, error)
+	List(ctx context.Context, prefix string, each func(key string, sizeBytes int64, modified time.Time) error) error
+	Delete(ctx context.Context, key string) error
+	String() string
+}
+
+// Memory is a Bucket in memory. Its clock stands still but for Advance.
 type Memory struct {
 	mu      sync.Mutex
 	objects map[string]object
@@ -70,7 +81,7 @@ func (m *Memory) Set(key string, data []byte) {
 	m.objects[key] = object{data, m.now}
 }
 
-// Put implements checkpoint.Bucket.
+// Put implements Bucket.
 func (m *Memory) Put(ctx context.Context, key string, body io.Reader) error {
 	data, err := io.ReadAll(body)
 	if err != nil {
@@ -83,7 +94,28 @@ func (m *Memory) Put(ctx context.Context, key string, body io.Reader) error {
 	return nil
 }
 
-// Get implements checkpoint.Bucket.
+// Create implements Bucket.
+func (m *Memory) Create(ctx context.Context, key string, body io.Reader) error {
+	data, err := io.ReadAll(body)
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.objects[key]; ok {
+		return fmt.Errorf("object %s: %w", key, fs.ErrExist)
+	}
+	m.objects[key] = object{append([]byte{}, data...), m.now}
+	return nil
+}
+
+// String implements Bucket.
+func (m *Memory) String() string { return "memory" }
+
+// Get implements Bucket.
 func (m *Memory) Get(ctx context.Context, key string, off, lengthBytes int64) (io.ReadCloser, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -92,10 +124,13 @@ func (m *Memory) Get(ctx context.Context, key string, off, lengthBytes int64) (i
 		return nil, fmt.Errorf("object %s: %w", key, fs.ErrNotExist)
 	}
 	data := o.data[min(off, int64(len(o.data))):]
-	return io.NopCloser(bytes.NewReader(data[:min(lengthBytes, int64(len(data)))])), ctx.Err()
+	if lengthBytes >= 0 {
+		data = data[:min(lengthBytes, int64(len(data)))]
+	}
+	return io.NopCloser(bytes.NewReader(data)), ctx.Err()
 }
 
-// List implements checkpoint.Bucket.
+// List implements Bucket.
 func (m *Memory) List(ctx context.Context, prefix string, each func(key string, sizeBytes int64, modified time.Time) error) error {
 	for _, key := range m.Keys(prefix) {
 		m.mu.Lock()
@@ -111,7 +146,7 @@ func (m *Memory) List(ctx context.Context, prefix string, each func(key string, 
 	return ctx.Err()
 }
 
-// Delete implements checkpoint.Bucket.
+// Delete implements Bucket.
 func (m *Memory) Delete(ctx context.Context, key string) error {
 	m.Set(key, nil)
 	return ctx.Err()

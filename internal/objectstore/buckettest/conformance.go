@@ -11,13 +11,10 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/mortise-dev/mortise/joiner/checkpoint"
 )
 
-// Run is the conformance suite of checkpoint.Bucket. Each call of open makes an
-// empty bucket.
-func Run(t *testing.T, open func(t *testing.T) checkpoint.Bucket) {
+// Run is the conformance suite of Bucket. Each call of open makes an empty bucket.
+func Run(t *testing.T, open func(t *testing.T) Bucket) {
 	for _, test := range []struct {
 		name string
 		run  func(k *kit)
@@ -28,6 +25,8 @@ func Run(t *testing.T, open func(t *testing.T) checkpoint.Bucket) {
 		{"list", testList},
 		{"stop a list", testStop},
 		{"overwrite", testOverwrite},
+		{"create", testCreate},
+		{"create at once", testCreateAtOnce},
 		{"delete", testDelete},
 		{"failing body", testFailingBody},
 		{"cancelled", testCancelled},
@@ -39,7 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) checkpoint.Bucket) {
 
 type kit struct {
 	t      *testing.T
-	bucket checkpoint.Bucket
+	bucket Bucket
 	ctx    context.Context //nolint:containedctx // of one test
 }
 
@@ -224,7 +223,8 @@ func testCancelled(k *kit) {
 	cancel()
 	_, getting := k.bucket.Get(ctx, "a", 0, 1)
 	for what, err := range map[string]error{
-		"Put": k.bucket.Put(ctx, "b", bytes.NewReader(make([]byte, 100))), "Get": getting, "Delete": k.bucket.Delete(ctx, "a"),
+		"Put": k.bucket.Put(ctx, "b", bytes.NewReader(make([]byte, 100))), "Get": getting,
+		"Create": k.bucket.Create(ctx, "c", bytes.NewReader(make([]byte, 100))), "Delete": k.bucket.Delete(ctx, "a"),
 		"List": k.bucket.List(ctx, "", func(string, int64, time.Time) error { return nil }),
 	} {
 		if !errors.Is(err, context.Canceled) {

@@ -9,8 +9,6 @@ import (
 	"math/rand/v2"
 	"strings"
 	"time"
-
-	"github.com/mortise-dev/mortise/joiner/checkpoint"
 )
 
 // Faults says how often things go wrong, in parts of 1,000 calls.
@@ -181,7 +179,7 @@ func (a *Actor) change(apply func()) error {
 	return nil
 }
 
-// Put implements checkpoint.Bucket.
+// Put implements Bucket.
 func (a *Actor) Put(ctx context.Context, key string, body io.Reader) error {
 	data, err := io.ReadAll(body)
 	if err != nil {
@@ -196,7 +194,40 @@ func (a *Actor) Put(ctx context.Context, key string, body io.Reader) error {
 	})
 }
 
-// Get implements checkpoint.Bucket.
+// Create implements Bucket. That an object is there is always told, and told at
+// once: so a client that tries again finds what it has created itself.
+func (a *Actor) Create(ctx context.Context, key string, body io.Reader) error {
+	data, err := io.ReadAll(body)
+	if err != nil {
+		return err
+	}
+	if err := a.turn(ctx, "create", key); err != nil {
+		return err
+	}
+	create := func() error {
+		err := a.s.Bucket.Create(context.Background(), key, bytes.NewReader(data))
+		if err == nil {
+			a.s.Ever[key] = struct{}{}
+		}
+		return err
+	}
+	if a.s.chance(a.s.Faults.Late) {
+		a.s.late = append(a.s.late, func() { _ = create() })
+		return fmt.Errorf("%w: result unknown", errFault)
+	}
+	if err := create(); err != nil {
+		return err
+	}
+	if a.s.chance(a.s.Faults.Unknown) {
+		return fmt.Errorf("%w: result unknown", errFault)
+	}
+	return nil
+}
+
+// String implements Bucket.
+func (a *Actor) String() string { return "simulation" }
+
+// Get implements Bucket.
 func (a *Actor) Get(ctx context.Context, key string, off, lengthBytes int64) (io.ReadCloser, error) {
 	if err := a.turn(ctx, "get", key); err != nil {
 		return nil, err
@@ -212,7 +243,7 @@ func (a *Actor) Get(ctx context.Context, key string, off, lengthBytes int64) (io
 // pageKeys is how many keys a list sees at once.
 const pageKeys = 3
 
-// List implements checkpoint.Bucket.
+// List implements Bucket.
 func (a *Actor) List(ctx context.Context, prefix string, each func(key string, sizeBytes int64, modified time.Time) error) error {
 	last := ""
 	for {
@@ -237,7 +268,7 @@ func (a *Actor) List(ctx context.Context, prefix string, each func(key string, s
 	}
 }
 
-// Delete implements checkpoint.Bucket.
+// Delete implements Bucket.
 func (a *Actor) Delete(ctx context.Context, key string) error {
 	if err := a.turn(ctx, "delete", key); err != nil {
 		return err
@@ -252,4 +283,7 @@ func (m *Memory) stat(key string) (int64, time.Time) {
 	return int64(len(o.data)), o.modified
 }
 
-var _ checkpoint.Bucket = (*Actor)(nil)
+var (
+	_ Bucket = (*Actor)(nil)
+	_ Bucket = (*Memory)(nil)
+)
