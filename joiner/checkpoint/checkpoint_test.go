@@ -13,9 +13,9 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/mortise-dev/mortise/internal/objectstore/buckettest"
 	"github.com/mortise-dev/mortise/joiner"
 	"github.com/mortise-dev/mortise/joiner/checkpoint"
-	"github.com/mortise-dev/mortise/internal/objectstore/buckettest"
 	"github.com/mortise-dev/mortise/joiner/disk"
 )
 

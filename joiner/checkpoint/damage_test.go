@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/mortise-dev/mortise/joiner/checkpoint"
 	"github.com/mortise-dev/mortise/internal/objectstore/buckettest"
+	"github.com/mortise-dev/mortise/joiner/checkpoint"
 )
 
 // saved returns a bucket with three checkpoints, and the worker that made them.

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mortise-dev/mortise/joiner/checkpoint"
 	"github.com/mortise-dev/mortise/internal/objectstore/buckettest"
+	"github.com/mortise-dev/mortise/joiner/checkpoint"
 )
 
 var (
