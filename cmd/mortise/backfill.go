@@ -36,6 +36,7 @@ type backfillFlags struct {
 	memory    string
 	resume    bool
 	overwrite bool
+	acceptGap bool
 	json      bool
 
 	used string // folder in scratch
@@ -71,6 +72,7 @@ several machines share the work; the last of them to end marks the hours complet
 	fs.StringVar(&f.memory, "memory", "1GB", "about how much memory to take")
 	fs.BoolVar(&f.resume, "resume", true, "go on where an earlier run of the same command ended")
 	fs.BoolVar(&f.overwrite, "overwrite", false, "first remove the dataset that is in --out")
+	fs.BoolVar(&f.acceptGap, "accept-gap", false, "go on where labels end before the windows of the last impressions do")
 	fs.BoolVar(&f.json, "json", false, "print the summary as one JSON object")
 	return cmd
 }
@@ -118,12 +120,15 @@ func (c *console) backfill(ctx context.Context, f *backfillFlags, args []string)
 	if f.used != "" {
 		_, _ = os.Remove(f.used), os.Remove(f.scratch) // empty by now, unless others are at work there
 	}
+	for _, w := range report.Warnings {
+		c.say("warning: %s", w)
+	}
 	return c.printBackfill(report, f, time.Since(began))
 }
 
 // job checks the flags.
 func (f *backfillFlags) job(p *experiments.Pipeline) (*backfill.Job, error) {
-	job := &backfill.Job{Pipeline: p, Splits: f.splits, Workers: f.workers, Fresh: !f.resume, Range: backfill.Range{FromMS: math.MinInt64, ToMS: math.MaxInt64}, Progress: &backfill.Progress{}}
+	job := &backfill.Job{Pipeline: p, Splits: f.splits, Workers: f.workers, Fresh: !f.resume, AcceptGap: f.acceptGap, Range: backfill.Range{FromMS: math.MinInt64, ToMS: math.MaxInt64}, Progress: &backfill.Progress{}}
 	switch {
 	case len(f.inputs) == 0:
 		return nil, usageError{errors.New("backfill needs --input SOURCE=FILES")}

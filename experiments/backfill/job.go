@@ -57,6 +57,8 @@ type Job struct {
 	// TempDir is for the parts of the dataset that are not published yet. The default
 	// is the system's.
 	TempDir string
+	// AcceptGap goes on where label streams end before the windows of the range do.
+	AcceptGap bool
 	// Fresh refuses to go on where an earlier run ended.
 	Fresh bool
 	// Now is the wall clock when the backfill is begun. The default is time.Now.

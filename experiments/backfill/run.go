@@ -56,6 +56,9 @@ func Run(ctx context.Context, job Job) (*Report, error) {
 		if err := r.read(ctx); err != nil {
 			return nil, err
 		}
+		if err := r.reach(); err != nil {
+			return nil, r.undo(ctx, err)
+		}
 		if err := r.join(ctx, left); err != nil {
 			return nil, err
 		}
@@ -95,6 +98,9 @@ func begin(ctx context.Context, job *Job) (*run, error) {
 	if e.Output.Parquet {
 		o.Partition, roll = e.Output.ParquetOut.Partition, e.Output.ParquetOut.RollSizeBytes
 	}
+	if err := checkFolders(job.Range, o.Partition); err != nil {
+		return nil, err
+	}
 	if job.RollBytes > 0 {
 		roll = job.RollBytes
 	}
@@ -104,6 +110,24 @@ func begin(ctx context.Context, job *Job) (*run, error) {
 	}
 	r.plan, err = layDown(ctx, r.bucket, asked, job.Now().UnixMilli())
 	return r, err
+}
+
+// undo takes back that the backfill was begun, as long as nothing is written and
+// nobody else is at it: with other inputs it is another one.
+func (r *run) undo(ctx context.Context, why error) error {
+	b, ok := r.bucket.(Eraser)
+	if !ok || r.job.Shards > 1 {
+		return fmt.Errorf("%w; the folder then needs to be emptied first, with --overwrite", why)
+	}
+	begun := false
+	err := r.dataset.Parts(ctx, func(dataset.PartInfo, bool) error {
+		begun = true
+		return nil
+	})
+	if err == nil && !begun {
+		err = Empty(ctx, b)
+	}
+	return errors.Join(why, err, r.scratch.remove())
 }
 
 // request describes the job.
