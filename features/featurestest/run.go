@@ -26,6 +26,23 @@ var (
 
 // Run runs the suite. Each call of open makes a new, empty store.
 func Run(t *testing.T, open func(t *testing.T) Opener) {
+	for _, test := range []struct {
+		name string
+		run  func(k *kit)
+	}{
+		{"numbers", testNumbers},
+		{"merge", testMerge},
+		{"buffers", testBuffers},
+		{"read ends", testReadEnds},
+		{"fencing", testFencing},
+		{"race", testRace},
+		{"drop", testDrop},
+		{"many", testMany},
+		{"concurrent", testConcurrent},
+		{"cancelled", testCancelled},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(newKit(t, open)) })
+	}
 	t.Run("metamorphic", func(t *testing.T) {
 		if *seed != 0 {
 			testMetamorphic(t, open, *seed, 400)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/mortise-dev/mortise/internal/pebblefs"
 	"github.com/mortise-dev/mortise/joiner"
 )
 
@@ -28,7 +29,7 @@ func (db *DB) openPebble() (err error) {
 		EventListener: &pebble.EventListener{DataCorruption: func(pebble.DataCorruptionInfo) {}},
 	}
 	if !db.opts.Sync {
-		opts.FS = handOverFS{db.fs}
+		opts.FS = pebblefs.HandOver(db.fs)
 	}
 	if db.opts.Quiet {
 		opts.Experimental.CompactionScheduler = noCompactions{}

@@ -1,0 +1,231 @@
+package pebble_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/features"
+	"github.com/mortise-dev/mortise/features/featurestest"
+	"github.com/mortise-dev/mortise/features/pebble"
+)
+
+// The history of these tests: commit n adds one event to each of n%7+1 items, and
+// says n in its position.
+
+var historySet = func() *features.Set {
+	set, err := features.Compile([]features.Definition{
+		featurestest.Define("n", "views", "count", "", 24*3600e9, 60e9, "item"),
+		featurestest.Define("sum", "views", "sum(qty)", "", 24*3600e9, 60e9, "item"),
+	}, featurestest.Sources)
+	if err != nil {
+		panic(err)
+	}
+	return set
+}()
+
+func items(commit int) int { return commit%7 + 1 }
+
+func historyWriter(store features.Store) (*features.Writer, int, error) {
+	w, err := features.OpenWriter(context.Background(), historySet, store, features.WriterOptions{Task: "t", Slot: featurestest.Slot, SinceMS: math.MinInt64})
+	if err != nil {
+		return nil, 0, err
+	}
+	n := 0
+	if meta := string(w.Position().Meta); meta != "" {
+		n, err = strconv.Atoi(meta)
+	}
+	return w, n, err
+}
+
+func runCommit(w *features.Writer, n int) error {
+	for i := range items(n) {
+		row := mortise.Row{mortise.StringValue(fmt.Sprint("i", i)), mortise.IntValue(1), mortise.NullValue(), mortise.IntValue(int64(n)), mortise.NullValue(),
+			mortise.TimestampValue(0), mortise.BoolValue(true), mortise.ListValue(nil)}
+		if err := w.Add(0, row, featurestest.Base+int64(n%90)*60_000); err != nil {
+			return err
+		}
+	}
+	return w.Commit(context.Background(), fmt.Append(nil, n), math.MaxInt64)
+}
+
+// checkHistory opens what a crash left and returns the commit that it is at: every
+// event up to there counts once, and none after.
+func checkHistory(dir string, opts pebble.Options) (commit int, err error) {
+	db, err := pebble.Open(dir, opts)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	w, commit, err := historyWriter(db)
+	if err != nil || !w.Began() {
+		return 0, err
+	}
+	r, err := features.OpenReader(context.Background(), historySet, db, features.ReaderOptions{Tasks: [][]string{{"t"}, {"t"}}})
+	if err != nil {
+		return 0, err
+	}
+	if err := r.Refresh(context.Background()); err != nil {
+		return 0, err
+	}
+	for i := range 8 {
+		count, sum := 0, 0
+		for n := 1; n <= commit; n++ {
+			if i < items(n) {
+				count, sum = count+1, sum+n
+			}
+		}
+		l := []features.Lookup{{Entity: fmt.Append(nil, "i", i), AsOfMS: featurestest.Base + 6*3_600_000}}
+		if err := r.Read(context.Background(), l); err != nil {
+			return 0, err
+		}
+		if got := l[0].Values; got[0].Int() != int64(count) || got[1].Int() != int64(sum) {
+			return 0, fmt.Errorf("item %d at commit %d: count %d and sum %d, want %d and %d", i, commit, got[0].Int(), got[1].Int(), count, sum)
+		}
+	}
+	return commit, nil
+}
+
+// TestKillAnywhere ends the process before every change of the file system, Pebble's
+// own in the background included. What is left is the last commit, or the one that
+// was under way; without power, and without Sync, any earlier one.
+func TestKillAnywhere(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		sync    bool
+		percent int // of what was not synced survives
+	}{{"kill", false, 100}, {"power loss, synced", true, 0}, {"power loss", false, 0}, {"power loss, some is left", false, 30}, {"power loss, most is left", false, 80}} {
+		t.Run(c.name, func(t *testing.T) {
+			mem := vfs.NewCrashableMem()
+			rnd := rand.New(rand.NewPCG(uint64(c.percent), 7))
+			var mu sync.Mutex
+			var done atomic.Int64
+			type crash struct {
+				fs   *vfs.MemFS
+				done int
+			}
+			var all []crash
+			fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+				if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+					mu.Lock()
+					all = append(all, crash{mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: c.percent, RNG: rnd}), int(done.Load())})
+					mu.Unlock()
+				}
+				return nil
+			}))
+			db, err := pebble.Open("/features", pebble.Options{FS: fs, Sync: c.sync, MemTableBytes: 16 << 10})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w, _, err := historyWriter(db)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for n := 1; n <= 60; n++ {
+				if err := runCommit(w, n); err != nil {
+					t.Fatal(err)
+				}
+				done.Store(int64(n))
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if len(all) < 100 {
+				t.Fatalf("only %d changes of the file system", len(all))
+			}
+			for i, crash := range all {
+				commit, err := checkHistory("/features", pebble.Options{FS: crash.fs})
+				if kept := c.sync || c.percent == 100; err != nil || commit > crash.done+1 || kept && commit < crash.done {
+					t.Fatalf("crash %d, after commit %d: at commit %d, %v", i, crash.done, commit, err)
+				}
+			}
+		})
+	}
+}
+
+const childVariable = "MORTISE_FEATURES_CRASH_CHILD"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childVariable); dir != "" {
+		if err := child(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// child commits until it is killed, and says so after each.
+func child(dir string) error {
+	db, err := pebble.Open(dir, pebble.Options{MemTableBytes: 64 << 10})
+	if err != nil {
+		return err
+	}
+	w, n, err := historyWriter(db)
+	if err != nil {
+		return err
+	}
+	for {
+		n++
+		if err := runCommit(w, n); err != nil {
+			return err
+		}
+		fmt.Println(n)
+	}
+}
+
+// TestKill kills a process that commits, again and again, on a real file system.
+func TestKill(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "features")
+	rnd := rand.New(rand.NewPCG(3, 3))
+	for range 8 {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), childVariable+"="+dir)
+		cmd.Stderr = os.Stderr
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines, last := bufio.NewScanner(out), 0
+		for range 50 + rnd.IntN(200) {
+			if !lines.Scan() {
+				break
+			}
+			if last, err = strconv.Atoi(strings.TrimSpace(lines.Text())); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		for lines.Scan() { // what it still said before it died
+			if n, err := strconv.Atoi(strings.TrimSpace(lines.Text())); err == nil {
+				last = n
+			}
+		}
+		cmd.Wait()
+		commit, err := checkHistory(dir, pebble.Options{})
+		if err != nil || commit != last && commit != last+1 || last == 0 {
+			t.Fatalf("killed after commit %d: at commit %d, %v", last, commit, err)
+		}
+	}
+}

@@ -1,0 +1,325 @@
+package pebble
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/mortise-dev/mortise/features"
+)
+
+// Rows, by the first byte of their keys.
+const (
+	rowFormat   = 'f' // → the format of all rows
+	rowNumber   = 'n' // uvarint length of scope, scope, name → uvarint number
+	rowPosition = 'p' // task → position
+	rowChunk    = 't' // features.Key → chunk
+)
+
+const format = "1"
+
+// DB is an open directory of tiles: a features.Store.
+type DB struct {
+	dir   string
+	opts  Options
+	lock  *pebble.Lock
+	pdb   *pebble.DB
+	fatal atomic.Pointer[error] // what ended Pebble's ability to write
+
+	mu        sync.Mutex
+	numbers   map[string]map[string]uint32
+	positions map[string][]byte
+}
+
+// Open opens the tiles in dir, making it if it does not exist. An error that wraps
+// features.ErrCorrupt says that they do not verify: Wipe and reading the sources
+// again is the way out.
+func Open(dir string, opts Options) (*DB, error) {
+	opts.EnsureDefaults()
+	db := &DB{dir: dir, opts: opts, numbers: map[string]map[string]uint32{}, positions: map[string][]byte{}}
+	if err := db.open(); err != nil {
+		return nil, fmt.Errorf("opening the feature store in %s: %w", dir, err)
+	}
+	return db, nil
+}
+
+func (db *DB) open() (err error) {
+	if err := db.opts.FS.MkdirAll(db.dir, 0o777); err != nil {
+		return err
+	}
+	if db.lock, err = pebble.LockDirectory(db.dir, db.opts.FS); err != nil {
+		return fmt.Errorf("another process may have it open: %w", err)
+	}
+	if db.pdb, err = openPebble(db.dir, db.pebbleOptions()); err != nil {
+		return errors.Join(err, db.lock.Close())
+	}
+	if err := db.load(); err != nil {
+		return errors.Join(err, db.Close())
+	}
+	return nil
+}
+
+// openPebble opens Pebble, which gives up on some damage by a panic.
+func openPebble(dir string, opts *pebble.Options) (pdb *pebble.DB, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v: %w", p, features.ErrCorrupt)
+		}
+	}()
+	pdb, err = pebble.Open(dir, opts)
+	return pdb, readError(err)
+}
+
+// readError says of an error that is not the file system's that the tiles do not verify.
+func readError(err error) error {
+	var path *fs.PathError
+	var errno syscall.Errno
+	if err == nil || errors.Is(err, features.ErrCorrupt) || (errors.As(err, &path) || errors.As(err, &errno)) && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, features.ErrCorrupt)
+}
+
+// load reads the rows that are kept in memory.
+func (db *DB) load() error {
+	found, closer, err := db.pdb.Get([]byte{rowFormat})
+	switch {
+	case errors.Is(err, pebble.ErrNotFound):
+		return db.pdb.Set([]byte{rowFormat}, []byte(format), pebble.Sync)
+	case err != nil:
+		return readError(err)
+	}
+	known := string(found) == format
+	text := string(found)
+	if err := closer.Close(); err != nil {
+		return readError(err)
+	}
+	if !known {
+		return fmt.Errorf("it has format %q, and this version reads %q: wipe it, or use the version that made it", text, format)
+	}
+	it, err := db.pdb.NewIter(&pebble.IterOptions{LowerBound: []byte{rowNumber}, UpperBound: []byte{rowPosition + 1}})
+	if err != nil {
+		return readError(err)
+	}
+	for ok := it.First(); ok && err == nil; ok = it.Next() {
+		err = db.loadRow(it.Key(), it.Value())
+	}
+	return errors.Join(err, readError(it.Close()))
+}
+
+func (db *DB) loadRow(key, value []byte) error {
+	if key[0] == rowPosition {
+		db.positions[string(key[1:])] = slices.Clone(value)
+		return nil
+	}
+	size, n := binary.Uvarint(key[1:])
+	number, m := binary.Uvarint(value)
+	if key[0] != rowNumber || n <= 0 || m != len(value) || size > uint64(len(key)-1-n) {
+		return fmt.Errorf("row %q: %w", key, features.ErrCorrupt)
+	}
+	scope, name := key[1+n:1+n+int(size)], key[1+n+int(size):]
+	db.scope(string(scope))[string(name)] = uint32(number)
+	return nil
+}
+
+func (db *DB) scope(scope string) map[string]uint32 {
+	if db.numbers[scope] == nil {
+		db.numbers[scope] = map[string]uint32{}
+	}
+	return db.numbers[scope]
+}
+
+// Numbers implements features.Store.
+func (db *DB) Numbers(_ context.Context, scope string, names []string) ([]uint32, error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	known := db.scope(scope)
+	batch := db.pdb.NewBatch()
+	defer batch.Close()
+	out, made := make([]uint32, len(names)), map[string]uint32{}
+	for i, name := range names {
+		number, ok := known[name]
+		if !ok {
+			if number, ok = made[name]; !ok {
+				number = uint32(len(known) + len(made))
+				made[name] = number
+				key := binary.AppendUvarint([]byte{rowNumber}, uint64(len(scope)))
+				if err := batch.Set(append(append(key, scope...), name...), binary.AppendUvarint(nil, uint64(number)), nil); err != nil {
+					return nil, err
+				}
+			}
+		}
+		out[i] = number
+	}
+	if len(made) > 0 {
+		if err := db.apply(batch); err != nil {
+			return nil, fmt.Errorf("writing to the feature store in %s: %w", db.dir, err)
+		}
+	}
+	for name, number := range made {
+		known[name] = number
+	}
+	return out, nil
+}
+
+// Positions implements features.Store.
+func (db *DB) Positions(context.Context) (map[string][]byte, error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	out := make(map[string][]byte, len(db.positions))
+	for task, p := range db.positions {
+		out[task] = slices.Clone(p)
+	}
+	return out, nil
+}
+
+// Read implements features.Store. Keys in order are read the fastest.
+func (db *DB) Read(ctx context.Context, keys []features.Key, fn func(i int, chunk []byte) error) error {
+	it, err := db.pdb.NewIter(&pebble.IterOptions{LowerBound: []byte{rowChunk}, UpperBound: []byte{rowChunk + 1}})
+	if err != nil {
+		return fmt.Errorf("reading the feature store in %s: %w", db.dir, readError(err))
+	}
+	key := make([]byte, 0, 300)
+	for i := range keys {
+		if i%256 == 0 && ctx.Err() != nil {
+			return errors.Join(ctx.Err(), it.Close())
+		}
+		key = keys[i].Append(append(key[:0], rowChunk))
+		if !it.SeekPrefixGE(key) {
+			if err := it.Error(); err != nil {
+				return fmt.Errorf("reading the feature store in %s: %w", db.dir, readError(errors.Join(err, it.Close())))
+			}
+			continue
+		}
+		if err := fn(i, it.Value()); err != nil {
+			return errors.Join(err, it.Close())
+		}
+	}
+	if err := it.Close(); err != nil {
+		return fmt.Errorf("reading the feature store in %s: %w", db.dir, readError(err))
+	}
+	return nil
+}
+
+// Commit implements features.Store.
+func (db *DB) Commit(ctx context.Context, c *features.Commit) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	batch := db.pdb.NewBatchWithSize(batchBytes(c))
+	defer batch.Close()
+	if err := fill(batch, c); err != nil {
+		return fmt.Errorf("writing to the feature store in %s: %w", db.dir, err)
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if !bytes.Equal(db.positions[c.Task], c.Before) {
+		return features.ErrFenced
+	}
+	if err := db.apply(batch); err != nil {
+		return fmt.Errorf("writing to the feature store in %s: %w", db.dir, err)
+	}
+	if c.After == nil {
+		delete(db.positions, c.Task)
+	} else {
+		db.positions[c.Task] = slices.Clone(c.After)
+	}
+	return nil
+}
+
+func batchBytes(c *features.Commit) int {
+	bytes := 1 << 10
+	for i := range c.Chunks {
+		bytes += len(c.Chunks[i].Data) + len(c.Chunks[i].Key.Entity) + 24
+	}
+	return bytes
+}
+
+func fill(batch *pebble.Batch, c *features.Commit) error {
+	key := make([]byte, 0, 300)
+	for i := range c.Chunks {
+		key = c.Chunks[i].Key.Append(append(key[:0], rowChunk))
+		if err := batch.Merge(key, c.Chunks[i].Data, nil); err != nil {
+			return err
+		}
+	}
+	for i := range c.Drop {
+		from, to := bounds(&c.Drop[i])
+		if err := batch.DeleteRange(from, to, nil); err != nil {
+			return err
+		}
+	}
+	position := append([]byte{rowPosition}, c.Task...)
+	if c.After == nil {
+		return batch.Delete(position, nil)
+	}
+	return batch.Set(position, c.After, nil)
+}
+
+// bounds are the first key of a range and the first behind it.
+func bounds(r *features.Range) (from, to []byte) {
+	first := features.Key{Shard: r.Shard, Group: r.Group, Level: r.Level, Chunk: -1 << 31}
+	last := first
+	last.Chunk = r.Before
+	if r.All {
+		from = binary.BigEndian.AppendUint16([]byte{rowChunk}, r.Shard)
+		if to = binary.BigEndian.AppendUint16([]byte{rowChunk}, r.Shard+1); r.Shard+1 == 0 {
+			to = []byte{rowChunk + 1}
+		}
+		return from, to
+	}
+	return first.Append([]byte{rowChunk}), last.Append([]byte{rowChunk})
+}
+
+// apply writes a batch, all of it or none. After an error nothing can be written
+// until the directory is opened again, and whether the batch was is unknown.
+func (db *DB) apply(batch *pebble.Batch) (err error) {
+	if failed := db.fatal.Load(); failed != nil {
+		return *failed
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v", p)
+			db.fatal.CompareAndSwap(nil, &err)
+		}
+	}()
+	if err := batch.Commit(pebble.Sync); err != nil {
+		return err
+	}
+	if failed := db.fatal.Load(); failed != nil {
+		return *failed
+	}
+	return nil
+}
+
+// Close closes the directory.
+func (db *DB) Close() error {
+	var err error
+	if db.fatal.Load() == nil { // otherwise Pebble may wait for itself for ever
+		err = errors.Join(db.pdb.Close(), db.lock.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("closing the feature store in %s: %w", db.dir, err)
+	}
+	return nil
+}
+
+// logger keeps Pebble's fatal errors for the next commit to return. By default
+// Pebble would end the process.
+type logger struct{ db *DB }
+
+func (logger) Infof(string, ...any)  {}
+func (logger) Errorf(string, ...any) {}
+func (l logger) Fatalf(text string, args ...any) {
+	err := fmt.Errorf(text, args...)
+	l.db.fatal.CompareAndSwap(nil, &err)
+}
