@@ -10,6 +10,7 @@ import (
 
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/experiments/spec"
+	"github.com/mortise-dev/mortise/internal/objectstore"
 	"github.com/mortise-dev/mortise/joiner/recorded"
 	"github.com/mortise-dev/mortise/joiner/recorded/parquet"
 )
@@ -23,7 +24,7 @@ func Open(ctx context.Context, sources []*spec.Source, patterns ...string) (*rec
 
 // Options says how files of the sources are read.
 func Options(sources []*spec.Source) recorded.Options {
-	o := recorded.Options{OpenTable: parquet.Open}
+	o := recorded.Options{OpenTable: parquet.Open, OpenStore: openStore}
 	for _, s := range sources {
 		if s == nil {
 			continue
@@ -37,6 +38,20 @@ func Options(sources []*spec.Source) recorded.Options {
 		}
 	}
 	return o
+}
+
+// store is a bucket that knows which of its errors are final.
+type store struct{ *objectstore.Bucket }
+
+// Permanent implements recorded.Store.
+func (store) Permanent(err error) bool { return objectstore.IsPermanent(err) }
+
+func openStore(ctx context.Context, place string) (recorded.Store, error) {
+	b, err := objectstore.Open(ctx, place)
+	if err != nil {
+		return nil, err
+	}
+	return store{b}, nil
 }
 
 // add adds a field, which may be null only if everybody says so.

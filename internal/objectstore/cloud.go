@@ -140,6 +140,17 @@ func isNoBucket(err error) bool {
 	return false
 }
 
+// IsPermanent reports whether it is of no use to try again after an error of a
+// Bucket: what it asked for is missing, or these credentials may not.
+func IsPermanent(err error) bool {
+	switch gcerrors.Code(err) {
+	case gcerrors.NotFound, gcerrors.PermissionDenied, gcerrors.InvalidArgument:
+		return true
+	}
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) ||
+		containsAny(err.Error(), "AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "AuthenticationFailed", "NoSuchBucket", "StatusCode: 403", "StatusCode: 401")
+}
+
 // advise tells by the kind of error, and by what is in its text where the service
 // has no kind of its own for it.
 func (c *cloud) advise(err error) string {

@@ -5,13 +5,16 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
+	"time"
 )
 
 // file is one input file.
 type file struct {
-	name string // as messages call it, and with the folders that it lies in
+	path string // as patterns named it, or a URL without its parameters
+	name string // as messages call it
 	place
 	sizeBytes int64 // on disk; -1 when it cannot be known: it can then be read once only
+	modified  time.Time
 
 	// Found by check.
 	format  format
@@ -24,11 +27,11 @@ type file struct {
 // openFile finds the file that path names.
 func openFile(path string, stdin io.Reader) *file {
 	if path == Stdin {
-		return &file{name: "stdin", place: pipe{stdin}, sizeBytes: -1}
+		return &file{path: Stdin, name: "stdin", place: pipe{stdin}, sizeBytes: -1}
 	}
-	f := &file{name: path, place: local(path), sizeBytes: -1}
+	f := &file{path: path, name: path, place: local(path), sizeBytes: -1}
 	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-		f.sizeBytes = info.Size()
+		f.sizeBytes, f.modified = info.Size(), info.ModTime()
 	}
 	return f
 }

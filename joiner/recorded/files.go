@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"sync/atomic"
+	"time"
 )
 
 // RowReader reads the lines of one file, or of a part of it, in their order. One
@@ -33,19 +34,25 @@ type Files struct {
 }
 
 // Open finds the files that patterns name, and looks into each to see that it
-// can be read. A pattern is a file, a glob as in path/filepath, or "-" for the
-// standard input; one that names nothing is an error, as is a directory. Files
-// that several patterns name are read once. ctx bounds the reading, too.
-func Open(_ context.Context, o Options, patterns ...string) (*Files, error) {
+// can be read. A pattern is one of these; files that several name are read once.
+//
+//	imps.jsonl.gz                     a file; also file:///data/imps.csv
+//	imps-*.jsonl, dt=*/**/*.parquet   a glob as in path/filepath, ** for any folders
+//	data/imps                         a folder: the data files in and below it
+//	s3://bucket/imps/dt=*/*.parquet   objects: one, a glob, or all below a prefix
+//	-                                 the standard input
+//
+// One that names nothing is an error. What begins with _ or . is passed over in
+// folders, and in globs that do not say so. ctx bounds the reading, too.
+func Open(ctx context.Context, o Options, patterns ...string) (*Files, error) {
 	o.ensureDefaults()
-	paths, err := expand(patterns)
+	files, err := expand(ctx, &o, patterns)
 	if err != nil {
 		return nil, err
 	}
-	f := &Files{opts: o, paths: paths}
-	for _, path := range paths {
-		file := openFile(path, o.Stdin)
-		f.files = append(f.files, file)
+	f := &Files{opts: o, files: files}
+	for _, file := range files {
+		f.paths = append(f.paths, file.path)
 		if file.sizeBytes < 0 || f.total < 0 {
 			f.total = -1
 			continue
@@ -98,6 +105,21 @@ func (f *Files) Close() error {
 	cur := f.cur
 	f.cur = nil
 	return cur.Close()
+}
+
+// Info is what a file was when it was opened.
+type Info struct {
+	Path      string    // as in Paths
+	SizeBytes int64     // on disk; -1 when it cannot be known
+	Modified  time.Time // zero when it cannot be known
+}
+
+// Infos describe the files, in order.
+func (f *Files) Infos() (all []Info) {
+	for _, file := range f.files {
+		all = append(all, Info{file.path, file.sizeBytes, file.modified})
+	}
+	return all
 }
 
 // Empty returns how many of the files hold nothing.

@@ -1,8 +1,10 @@
 package recorded
 
 import (
+	"context"
 	"io"
 	"os"
+	"time"
 
 	mortise "github.com/mortise-dev/mortise"
 )
@@ -23,10 +25,18 @@ type Options struct {
 	// OpenTable opens Parquet files; see joiner/recorded/parquet. Without it they
 	// are refused.
 	OpenTable func(r io.ReaderAt, sizeBytes int64) (Table, error)
+	// OpenStore opens a bucket by its URL; see experiments/inputs. Without it URLs
+	// are refused.
+	OpenStore func(ctx context.Context, place string) (Store, error)
+
+	sleep func(ctx context.Context, d time.Duration) error
 }
 
 func (o *Options) ensureDefaults() {
 	if o.Stdin == nil {
 		o.Stdin = os.Stdin
+	}
+	if o.sleep == nil {
+		o.sleep = SystemClock{}.Sleep
 	}
 }

@@ -49,7 +49,8 @@ func (f *file) openTable(o *Options) (Table, readerAt, error) {
 	}
 	t, err := o.OpenTable(r, f.sizeBytes)
 	if err != nil {
-		return nil, nil, errors.Join(&ReadError{File: f.name, Err: err, Cause: "the Parquet file cannot be opened; if it is still being written, or was cut off, read it again when it is whole"}, r.Close())
+		fault := &ReadError{File: f.name, Err: err, Cause: "the Parquet file cannot be opened"}
+		return nil, nil, errors.Join(fault, r.Close())
 	}
 	return t, r, nil
 }
@@ -105,6 +106,9 @@ func (r *tableRows) Next() (Line, error) {
 }
 
 func (r *tableRows) damage(err error) *ReadError {
+	if isFar(err) {
+		return &ReadError{File: r.name, Line: r.next, Err: err, Cause: fmt.Sprintf("the object cannot be read on; the %d rows before were read", r.next)}
+	}
 	return &ReadError{File: r.name, Line: r.next, Err: err, Cause: fmt.Sprintf("the Parquet file is damaged; the %d rows before were read", r.next)}
 }
 

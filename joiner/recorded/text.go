@@ -133,6 +133,8 @@ func (t *text) damage(err error) *ReadError {
 		before = "the lines before were read"
 	}
 	switch {
+	case isFar(err):
+		e.Cause = "the object cannot be read on; " + before
 	case errors.Is(err, ErrLineTooLong):
 		e.Cause = fmt.Sprintf("the line has more than %d MiB; is this a file of lines?", MaxLineBytes>>20)
 	case errors.Is(err, io.ErrUnexpectedEOF):

@@ -32,7 +32,7 @@ func Open(r io.ReaderAt, sizeBytes int64) (t recorded.Table, err error) {
 	if err := checkFooter(r, sizeBytes); err != nil {
 		return nil, err
 	}
-	f, err := parquet.OpenFile(r, sizeBytes, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	f, err := parquet.OpenFile(r, sizeBytes, parquet.SkipMagicBytes(true), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return nil, err
 	}
