@@ -45,7 +45,7 @@ func parseInputs(args []string) ([]input, error) {
 type recording struct {
 	merged *recorded.Merged
 	topics []string // per stream
-	files  [][]string
+	files  []*recorded.Files
 	lines  atomic.Int64
 
 	journal *published                   // of the embedded broker; nil for real ones
@@ -56,7 +56,7 @@ type recording struct {
 // or its end, for what it is: published, which is closed when all is there. A
 // pipe is as live as a topic: unless its end is waited for, its silence counts.
 func (rec *recording) ends(published <-chan struct{}, untilEnd bool) <-chan struct{} {
-	live := rec != nil && slices.ContainsFunc(rec.files, func(paths []string) bool { return slices.Contains(paths, recorded.Stdin) })
+	live := rec != nil && slices.ContainsFunc(rec.files, (*recorded.Files).FromStdin)
 	if live && !untilEnd {
 		return nil
 	}
@@ -107,7 +107,7 @@ func openInputs(ctx context.Context, plan *experiments.Plan, named []input) (*re
 						return nil, fmt.Errorf("--input %s: %w", in.name, err)
 					}
 					streams = append(streams, stream)
-					rec.topics, rec.files = append(rec.topics, s.Topic), append(rec.files, stream.Files.Paths())
+					rec.topics, rec.files = append(rec.topics, s.Topic), append(rec.files, stream.Files)
 				}
 			}
 		}

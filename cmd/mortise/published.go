@@ -13,6 +13,7 @@ import (
 
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/experiments/kafka"
+	"github.com/mortise-dev/mortise/joiner/recorded"
 )
 
 // published remembers, beside the embedded broker's log, which files have been
@@ -67,18 +68,21 @@ func (p *published) save() error {
 
 // identify says which state of the files would be published; nil when one has
 // none, such as the standard input.
-func identify(paths []string) []publishedFile {
+func identify(in *recorded.Files) []publishedFile {
 	var files []publishedFile
-	for _, path := range paths {
-		abs, err := filepath.Abs(path)
-		if err != nil {
+	for _, info := range in.Infos() {
+		if info.SizeBytes < 0 {
 			return nil
 		}
-		info, err := os.Stat(abs)
-		if err != nil || !info.Mode().IsRegular() {
-			return nil
+		path := info.Path
+		if !strings.Contains(path, "://") {
+			abs, err := filepath.Abs(path)
+			if err != nil {
+				return nil
+			}
+			path = abs
 		}
-		files = append(files, publishedFile{abs, info.Size(), info.ModTime().UTC().Round(0)})
+		files = append(files, publishedFile{path, info.SizeBytes, info.Modified.UTC().Round(0)})
 	}
 	return files
 }

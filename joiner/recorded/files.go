@@ -132,5 +132,5 @@ func (f *Files) Empty() (n int) {
 	return n
 }
 
-// fromStdin reports whether the standard input is one of the files.
-func (f *Files) fromStdin() bool { return slices.Contains(f.paths, Stdin) }
+// FromStdin reports whether the standard input is one of the files.
+func (f *Files) FromStdin() bool { return slices.Contains(f.paths, Stdin) }

@@ -60,7 +60,7 @@ func Merge(streams ...Stream) (*Merged, error) {
 	m := &Merged{streams: slices.Clone(streams)}
 	fromStdin := 0
 	for i := range streams {
-		if streams[i].Files.fromStdin() {
+		if streams[i].Files.FromStdin() {
 			fromStdin++
 		}
 	}
