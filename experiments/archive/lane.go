@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	mortise "github.com/mortise-dev/mortise"
@@ -127,7 +128,7 @@ func (l *lane) take(ctx context.Context, f *experiments.Fetched) error {
 
 func (l *lane) takeOne(ctx context.Context, rec *mortise.Record) error {
 	by, ours := l.writerOf(rec)
-	if l.redo != nil && rec.Offset >= l.redo.To || ours && l.part != nil && by != l.writtenBy {
+	if l.redo != nil && rec.Offset >= l.redo.To || l.redo == nil && ours && l.part != nil && by != l.writtenBy {
 		at := rec.Offset
 		if l.redo != nil && at >= l.redo.To {
 			at = l.redo.To
@@ -147,6 +148,9 @@ func (l *lane) takeOne(ctx context.Context, rec *mortise.Record) error {
 	}
 	if l.part == nil {
 		l.part, l.writtenBy, l.since = l.dataset.NewPart(l.origin, l.published), by, l.opts.Now()
+		if version, err := strconv.Atoi(by.version); err == nil {
+			l.part.MadeBy(version, by.config)
+		}
 	}
 	if err := l.part.Append(&l.row); err != nil {
 		return l.fail(ctx, "keeping rows on the local disk", err)

@@ -218,8 +218,10 @@ func (r *run) start(sl *slot) {
 	if r.world.over {
 		r.endJoin(sl)
 	}
+	// The file may be that of a later version than those that wrote what is archived.
+	version := max(r.world.version, 2+r.schedule.Rand.IntN(2))
 	go func(p *simulation.Process, exit chan error, joined chan struct{}) {
-		exit <- r.process(ctx, sl, p, joined)
+		exit <- r.process(ctx, sl, p, joined, version)
 	}(sl.process, sl.exit, sl.joined)
 }
 
@@ -232,7 +234,7 @@ func (r *run) endJoin(sl *slot) {
 }
 
 // process is a worker's main function.
-func (r *run) process(ctx context.Context, sl *slot, p *simulation.Process, joined chan struct{}) error {
+func (r *run) process(ctx context.Context, sl *slot, p *simulation.Process, joined chan struct{}, version int) error {
 	if err := p.Turn("start", 0); err != nil {
 		return err
 	}
@@ -241,7 +243,7 @@ func (r *run) process(ctx context.Context, sl *slot, p *simulation.Process, join
 		instance = sl.name
 	}
 	o := r.plan.options
-	ds, err := dataset.Open(ctx, r.bucket.For(p), dataset.Options{Columns: r.world.archive.Columns, Experiment: r.world.archive.Experiment.Name, Version: 1, Config: "x",
+	ds, err := dataset.Open(ctx, r.bucket.For(p), dataset.Options{Columns: r.world.archive.Columns, Experiment: r.world.archive.Experiment.Name, Version: version, Config: fmt.Sprint("hash of ", version),
 		Partition: r.plan.partition, TempDir: r.dir, MemoryBytes: 4 << 10})
 	if err != nil {
 		return err

@@ -28,10 +28,11 @@ type world struct {
 	run     *run
 	archive *experiments.Archive
 	encoder *instances.JSONEncoder
+	first   *instances.JSONEncoder // of version 1, which had fewer columns
 	tasks   []task
-	left    int  // rows that are still to be written, about
-	over    bool // all are
+	over    bool // all rows are written
 	nowMS   int64
+	version int // of the experiment, which changes on the way
 
 	rows   map[string]*row // by id
 	seen   map[string]bool // objects that have been looked at
@@ -45,6 +46,7 @@ type row struct {
 	text   string
 	folder string
 	late   bool
+	config string // of the file that made it
 	tp     experiments.TopicPartition
 	offset int64
 	file   string // of the dataset
@@ -58,14 +60,19 @@ type task struct {
 }
 
 func newWorld(r *run) *world {
-	columns, err := instances.NewColumns([]string{"click"}, mortise.Schema{{Name: "tag", Type: mortise.Type{Kind: mortise.String}}, {Name: "score", Type: mortise.Type{Kind: mortise.Float}}})
+	selected := mortise.Schema{{Name: "score", Type: mortise.Type{Kind: mortise.Float}}, {Name: "tag", Type: mortise.Type{Kind: mortise.String}}}
+	columns, err := instances.NewColumns([]string{"click"}, selected)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	fewer, err := instances.NewColumns([]string{"click"}, selected[:1])
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	e := &spec.Experiment{Name: "sim", Version: 1, Sources: []spec.Source{{Name: "imps", IdleAfter: 5 * time.Second}}, Join: spec.Join{Main: "imps"},
 		Output: spec.Output{Parquet: true, ParquetOut: spec.ParquetOut{RollSizeBytes: r.plan.rollBytes, RollEvery: r.plan.rollEvery, Partition: r.plan.partition}}}
-	w := &world{run: r, archive: &experiments.Archive{Experiment: e, Columns: columns, Topic: rowsTopic, Group: "g.parquet"}, encoder: instances.NewJSONEncoder(columns),
-		left: r.plan.rows, nowMS: startMS, rows: map[string]*row{}, seen: map[string]bool{}, done: map[string]bool{}, parts: map[string]bool{}}
+	w := &world{run: r, archive: &experiments.Archive{Experiment: e, Columns: columns, Topic: rowsTopic, Group: "g.parquet"}, encoder: instances.NewJSONEncoder(columns), first: instances.NewJSONEncoder(fewer),
+		nowMS: startMS, version: 1, rows: map[string]*row{}, seen: map[string]bool{}, done: map[string]bool{}, parts: map[string]bool{}}
 	for range r.plan.tasks {
 		w.tasks = append(w.tasks, task{closedMS: startMS})
 	}
@@ -90,6 +97,9 @@ func (w *world) begin() {
 			if s.Chance(3) || left == 1 {
 				w.commit(i, w.run.plan.rows/rounds+1, left == 1)
 			}
+		}
+		if s.Chance(25) {
+			w.version++
 		}
 		if left--; left > 0 {
 			s.Plan(s.Between(0, 2*w.run.plan.over/time.Duration(rounds)), "", turn)
@@ -150,13 +160,19 @@ func (w *world) write(i int, timeMS int64, late bool) int32 {
 	tp := experiments.TopicPartition{Topic: rowsTopic, Partition: s.Rand.Int32N(w.run.plan.broker.Partitions)}
 	id := fmt.Sprintf("%d-%d", i, len(w.rows))
 	in := instances.Instance{ID: []byte(id), TimeMS: timeMS, Labels: []instances.LabelValue{{}}, Late: late, Final: true, Weight: 1,
-		Selected: mortise.Row{mortise.StringValue(strings.Repeat("x", s.Rand.IntN(40))), mortise.FloatValue(float64(s.Rand.IntN(1000)) / 8)}}
+		Selected: mortise.Row{mortise.FloatValue(float64(s.Rand.IntN(1000)) / 8), mortise.StringValue(strings.Repeat("x", s.Rand.IntN(40)))}}
 	if s.Chance(3) {
 		in.Labels[0] = instances.LabelValue{Value: 1, FirstMS: timeMS + 5, Count: 1}
 	}
 	value := w.encoder.Append(nil, &in)
-	offset := w.run.broker.Publish(rowsTopic, tp.Partition, value, header(experiments.ExperimentHeader, "sim"), header(experiments.VersionHeader, "1"), header(experiments.ConfigHeader, "x"))
-	at := &row{text: string(value), folder: w.folder(timeMS), late: late, tp: tp, offset: offset}
+	text := string(value)
+	if w.version == 1 {
+		value = w.first.Append(nil, &in)
+		in.Selected[1] = mortise.NullValue()
+		text = string(w.encoder.Append(nil, &in))
+	}
+	offset := w.run.broker.Publish(rowsTopic, tp.Partition, value, header(experiments.ExperimentHeader, "sim"), header(experiments.VersionHeader, fmt.Sprint(w.version)), header(experiments.ConfigHeader, w.config()))
+	at := &row{config: w.config(), text: text, folder: w.folder(timeMS), late: late, tp: tp, offset: offset}
 	w.rows[id] = at
 	w.run.counts.rows++
 	if w.done[at.folder] && !late && len(w.run.plan.partition) > 0 {
@@ -164,6 +180,8 @@ func (w *world) write(i int, timeMS int64, late bool) int32 {
 	}
 	return tp.Partition
 }
+
+func (w *world) config() string { return fmt.Sprint("hash of ", w.version) }
 
 func header(key, value string) mortise.Header { return mortise.Header{Key: key, Value: []byte(value)} }
 
@@ -249,6 +267,8 @@ func (w *world) file(key, folder string, data []byte) {
 			w.fault("%s holds row %s, which is not committed", key, got[i].ID)
 		case at.folder != folder:
 			w.fault("row %s, of %s, lies in %s", got[i].ID, at.folder, key)
+		case meta.Config != at.config || fmt.Sprint("hash of ", meta.Version) != at.config:
+			w.fault("%s says that version %d, %s made it, and row %s is of %s", key, meta.Version, meta.Config, got[i].ID, at.config)
 		case meta.Origin != fmt.Sprintf("p%05d", at.tp.Partition) || at.offset < meta.From || at.offset >= meta.To:
 			w.fault("%s says that it holds %s from %d to %d, and holds row %s of %v@%d", key, meta.Origin, meta.From, meta.To, got[i].ID, at.tp, at.offset)
 		default:

@@ -53,7 +53,7 @@ func (d *Dataset) Close() error { return nil }
 // NewPart begins a part of an origin at an offset: Position.Next. Nothing of it is
 // seen before Publish.
 func (d *Dataset) NewPart(origin string, from int64) *PartWriter {
-	return &PartWriter{dataset: d, origin: origin, from: from}
+	return &PartWriter{dataset: d, origin: origin, from: from, version: d.opts.Version, config: d.opts.Config}
 }
 
 // checkNext makes sure that all before a part is known to be done: a part may

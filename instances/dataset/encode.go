@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/mortise-dev/mortise/instances"
 	"github.com/mortise-dev/mortise/instances/parquet"
@@ -15,7 +16,9 @@ import (
 
 // encoder makes Parquet files of rows that were kept. A dataset has a few of them.
 type encoder struct {
+	opts     *Options
 	writer   *parquet.Writer
+	others   *parquet.Writer // of rows that another configuration made; nil before any
 	labels   int
 	selected int
 	in       rowReader
@@ -23,15 +26,39 @@ type encoder struct {
 }
 
 func newEncoder(o *Options) *encoder {
-	return &encoder{writer: parquet.NewWriter(o.Columns, parquet.Options{RowGroupBytes: o.RowGroupBytes}),
+	return &encoder{opts: o, writer: parquet.NewWriter(o.Columns, parquet.Options{RowGroupBytes: o.RowGroupBytes}),
 		labels: len(o.Columns.Labels()), selected: len(o.Columns.Selected())}
+}
+
+// writerOf returns what writes the rows of a configuration. Those of another than
+// the dataset's may lack columns that are declared as never null: there they are null.
+func (e *encoder) writerOf(config string) (*parquet.Writer, error) {
+	if config == e.opts.Config {
+		return e.writer, nil
+	}
+	if e.others == nil {
+		selected := slices.Clone(e.opts.Columns.Selected())
+		for i := range selected {
+			selected[i].Type.Nullable = true
+		}
+		columns, err := instances.NewColumns(e.opts.Columns.Labels(), selected)
+		if err != nil {
+			return nil, err
+		}
+		e.others = parquet.NewWriter(columns, parquet.Options{RowGroupBytes: e.opts.RowGroupBytes})
+	}
+	return e.others, nil
 }
 
 // encode writes a slot's rows as a file to out, and says how large it is and what
 // it hashes to.
 func (e *encoder) encode(ctx context.Context, s *slot, kept *temp, m parquet.Metadata, out *temp) (sizeBytes int64, hash string, err error) {
 	start, sum := out.size, sha256.New()
-	e.writer.Begin(io.MultiWriter(out, sum), m)
+	writer, err := e.writerOf(m.Config)
+	if err != nil {
+		return 0, "", err
+	}
+	writer.Begin(io.MultiWriter(out, sum), m)
 	err = s.each(kept, func(block []byte) error {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -40,10 +67,10 @@ func (e *encoder) encode(ctx context.Context, s *slot, kept *temp, m parquet.Met
 		if err != nil {
 			return err
 		}
-		return e.writer.Write(rows)
+		return writer.Write(rows)
 	})
 	if err == nil {
-		err = e.writer.End()
+		err = writer.End()
 	}
 	return out.size - start, hex.EncodeToString(sum.Sum(nil)), err
 }
@@ -89,7 +116,7 @@ func (w *PartWriter) encodeAll(ctx context.Context, to int64) (err error) {
 		}
 	}()
 	m := manifest{Format: formatVersion, Origin: w.origin, From: w.from, To: to, Files: []manifestFile{}}
-	meta := parquet.Metadata{Experiment: d.opts.Experiment, Version: d.opts.Version, Config: d.opts.Config, Origin: w.origin, From: w.from, To: to}
+	meta := parquet.Metadata{Experiment: d.opts.Experiment, Version: w.version, Config: w.config, Origin: w.origin, From: w.from, To: to}
 	var total int64
 	for _, s := range w.inOrder() {
 		if w.encoded == nil {

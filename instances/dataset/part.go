@@ -33,6 +33,8 @@ type PartWriter struct {
 	dataset *Dataset
 	origin  string
 	from    int64
+	version int    // of the experiment that made the rows
+	config  string // the hash of its file
 
 	slots map[int64]*slot
 	last  *slot // that took the last row
@@ -52,6 +54,13 @@ var (
 	errClosed    = errors.New("dataset: the part is published or aborted")
 	errPublished = errors.New("dataset: the part is being published: it takes no more rows")
 )
+
+// MadeBy says which version of the experiment made the part's rows, and the hash of
+// its file, where that is not the one of the dataset's options: rows wait in a
+// topic while an experiment goes on to its next version. Such rows may lack columns
+// that the experiment has now, which are null then, though they are declared as
+// never null. Call it before Publish.
+func (w *PartWriter) MadeBy(version int, config string) { w.version, w.config = version, config }
 
 // Append adds one row, copied. Rows come in the origin's order. An error is of
 // the local disk: the part cannot be published any more.
