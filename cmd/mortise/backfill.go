@@ -39,7 +39,7 @@ type backfillFlags struct {
 	acceptGap bool
 	json      bool
 
-	used string // folder in scratch
+	used *backfill.Directory // in scratch; nil until it is needed
 }
 
 func newBackfill(c *console) *cobra.Command {
@@ -83,7 +83,7 @@ func (c *console) backfill(ctx context.Context, f *backfillFlags, args []string)
 	if err != nil {
 		return err
 	}
-	job, err := f.job(plan.Pipelines[0])
+	job, err := f.job(c, plan.Pipelines[0])
 	if err != nil {
 		return err
 	}
@@ -111,14 +111,17 @@ func (c *console) backfill(ctx context.Context, f *backfillFlags, args []string)
 		}
 	}
 	debug.SetMemoryLimit(job.MemoryBytes)
+	defer func() {
+		if f.used != nil {
+			err = errors.Join(err, f.used.Close())
+			_ = os.Remove(f.scratch) // empty by now, unless others are at work there
+		}
+	}()
 	stop := c.watchBackfill(job)
 	report, err := backfill.Run(ctx, *job)
 	stop()
 	if err != nil {
 		return err
-	}
-	if f.used != "" {
-		_, _ = os.Remove(f.used), os.Remove(f.scratch) // empty by now, unless others are at work there
 	}
 	for _, w := range report.Warnings {
 		c.say("warning: %s", w)
@@ -127,7 +130,7 @@ func (c *console) backfill(ctx context.Context, f *backfillFlags, args []string)
 }
 
 // job checks the flags.
-func (f *backfillFlags) job(p *experiments.Pipeline) (*backfill.Job, error) {
+func (f *backfillFlags) job(c *console, p *experiments.Pipeline) (*backfill.Job, error) {
 	job := &backfill.Job{Pipeline: p, Splits: f.splits, Workers: f.workers, Fresh: !f.resume, AcceptGap: f.acceptGap, Range: backfill.Range{FromMS: math.MinInt64, ToMS: math.MaxInt64}, Progress: &backfill.Progress{}}
 	switch {
 	case len(f.inputs) == 0:
@@ -160,9 +163,12 @@ func (f *backfillFlags) job(p *experiments.Pipeline) (*backfill.Job, error) {
 	if job.Shards > 1 && f.overwrite {
 		return nil, usageError{errors.New("--overwrite would remove what the other shards have written: name a new folder with --out, or empty this one before the first shard starts")}
 	}
-	job.Scratch = func(name string) (backfill.FS, error) {
-		f.used = filepath.Join(f.scratch, name)
-		return backfill.Directory(f.used)
+	job.Scratch = func(name string) (_ backfill.FS, err error) {
+		f.used, err = backfill.OpenDirectory(filepath.Join(f.scratch, name))
+		return f.used, err
+	}
+	job.DiskStates = func(split int) (experiments.States, error) {
+		return openSplitState(c, filepath.Join(f.used.String(), fmt.Sprintf("state-%d", split)))
 	}
 	job.TempDir = f.scratch
 	return job, nil

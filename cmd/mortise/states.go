@@ -65,6 +65,27 @@ func (s *diskStates) partitions(group string) (partitions []int32) {
 // Close implements experiments.States.
 func (s *diskStates) Close() error { return s.db.Close() }
 
+// openSplitState opens the state of one split of a backfill, which lasts as long as
+// it is open.
+func openSplitState(c *console, dir string) (*splitState, error) {
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, fmt.Errorf("removing what is left of an earlier run: %w", err)
+	}
+	states, err := openStates(c, dir)
+	if err != nil {
+		return nil, err
+	}
+	return &splitState{states, dir}, nil
+}
+
+type splitState struct {
+	*diskStates
+	dir string
+}
+
+// Close implements experiments.States.
+func (s *splitState) Close() error { return errors.Join(s.diskStates.Close(), os.RemoveAll(s.dir)) }
+
 const workerFile = "worker-id"
 
 // workerID returns the name of the worker that owns a state directory, made up

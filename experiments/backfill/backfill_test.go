@@ -189,10 +189,23 @@ func bucket(t testing.TB, dir string) *objectstore.Bucket {
 	return b
 }
 
-// scratch is a folder of scratch folders.
+// scratch is a folder of scratch folders. Who opens one takes it from whoever had
+// it, who is taken to be dead.
 func scratch(t testing.TB) func(string) (backfill.FS, error) {
 	dir := t.TempDir()
-	return func(name string) (backfill.FS, error) { return backfill.Directory(filepath.Join(dir, name)) }
+	open := map[string]*backfill.Directory{}
+	t.Cleanup(func() {
+		for _, d := range open {
+			_ = d.Close()
+		}
+	})
+	return func(name string) (_ backfill.FS, err error) {
+		if d := open[name]; d != nil {
+			_ = d.Close()
+		}
+		open[name], err = backfill.OpenDirectory(filepath.Join(dir, name))
+		return open[name], err
+	}
 }
 
 // rowsOf reads a dataset as JSON, sorted.

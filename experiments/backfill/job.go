@@ -48,6 +48,9 @@ type Job struct {
 	// Scratch opens the folder in which records are kept between being read and being
 	// joined. Its name tells backfills, and their shards, apart.
 	Scratch func(name string) (FS, error)
+	// DiskStates opens the state of a split that is too large for memory; closing it
+	// removes it. The default keeps all in memory.
+	DiskStates func(split int) (experiments.States, error)
 	// CutBytes is the size of the pieces that inputs are cut into, for several workers
 	// to read. The default follows from the inputs' size.
 	CutBytes int64

@@ -30,6 +30,7 @@ type run struct {
 	scratch *scratch
 	shuffle *shuffle
 	resolve func(*extsort.Record)
+	states  *states
 
 	warnings []string
 	*Progress
@@ -242,6 +243,7 @@ func (r *run) join(ctx context.Context, splits []int) error {
 		}
 	}
 	r.joining.Store(true)
+	r.states = newStates(max(r.job.MemoryBytes/2, 1), r.job.DiskStates)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(r.job.Workers)
 	for _, i := range splits {

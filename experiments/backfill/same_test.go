@@ -13,12 +13,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/experiments/backfill"
 	"github.com/mortise-dev/mortise/instances/dataset"
+	"github.com/mortise-dev/mortise/joiner"
+	"github.com/mortise-dev/mortise/joiner/disk"
 	"github.com/mortise-dev/mortise/loadtest/traffic"
 )
 
@@ -131,6 +134,22 @@ func TestSameFiles(t *testing.T) {
 			mustBeEqual(t, outcome(t, dir), s.want)
 		})
 	}
+	t.Run("state on disk", func(t *testing.T) {
+		dir, states := filepath.Join(t.TempDir(), "out"), t.TempDir()
+		var opened atomic.Int64
+		s.run(t, dir, func(j *backfill.Job) {
+			j.Workers = 2
+			j.DiskStates = func(split int) (experiments.States, error) {
+				opened.Add(1)
+				db, err := disk.OpenDB(filepath.Join(states, fmt.Sprint(split)), disk.Options{})
+				return diskStates{db}, err
+			}
+		})
+		if opened.Load() != 5 {
+			t.Errorf("%d splits had their state on disk, of 5 that are too large for memory", opened.Load())
+		}
+		mustBeEqual(t, outcome(t, dir), s.want)
+	})
 	t.Run("again", func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "out")
 		s.run(t, dir, nil)
@@ -142,6 +161,51 @@ func TestSameFiles(t *testing.T) {
 		}
 		mustBeEqual(t, outcome(t, dir), s.want)
 	})
+}
+
+// diskStates is a state directory as experiments.States.
+type diskStates struct{ *disk.DB }
+
+func (s diskStates) Open(task string, opts joiner.StoreOptions) (joiner.Store, error) {
+	return s.OpenStore(task, opts)
+}
+
+func TestDirectoryIsLocked(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "scratch")
+	first, err := backfill.OpenDirectory(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := backfill.OpenDirectory(dir); err == nil || !strings.Contains(err.Error(), "is in use") {
+		t.Errorf("a second process: %v", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an empty folder is left: %v", err)
+	}
+	if _, err := backfill.OpenDirectory(filepath.Join("/dev/null", "x")); err == nil || !strings.Contains(err.Error(), "--scratch") {
+		t.Errorf("where no folder can be: %v", err)
+	}
+}
+
+// TestScratchOfOthers leaves alone what no backfill has written.
+func TestScratchOfOthers(t *testing.T) {
+	s := newSample(t, 4, 100, nil)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "thesis.tex"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	job := s.job
+	job.Inputs, job.Out = s.world.inputs(t), bucket(t, filepath.Join(t.TempDir(), "out"))
+	job.Scratch = func(string) (backfill.FS, error) { return backfill.OpenDirectory(dir) }
+	if _, err := backfill.Run(t.Context(), job); err == nil || !strings.Contains(err.Error(), "holds thesis.tex, which is no backfill's") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "thesis.tex")); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestCrashes lets every run die at a random operation on the scratch folder or on

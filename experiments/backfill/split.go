@@ -13,7 +13,6 @@ import (
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/experiments/backfill/extsort"
-	"github.com/mortise-dev/mortise/experiments/offline"
 	"github.com/mortise-dev/mortise/instances"
 	"github.com/mortise-dev/mortise/instances/dataset"
 )
@@ -69,8 +68,14 @@ func (s *splitRun) work(ctx context.Context, i int) (err error) {
 	merge := extsort.NewMerge(s.scratch, s.scratch.spills, i, s.resolve)
 	f := newFeed(merge, s.lanes, s.shuffle.units, s.pipe.Join.Early, s.takeLetter, &s.joined)
 	defer func() { err = errors.Join(err, f.Close()) }()
-	states := offline.Memory()
-	defer func() { err = errors.Join(err, states.Close()) }()
+	states, release, err := s.states.open(ctx, i, windowBytes(s.scratch.spills, i, s.pipe.Join.DelayMS))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		err = errors.Join(err, states.Close())
+		release()
+	}()
 	w, err := experiments.NewWorker(s.pipe, f, states, s.origin, experiments.WorkerOptions{
 		UntilEnd: true, InputDone: f.done, Parallel: 1, PollRecords: fedRecords, Log: s.log,
 		Now:     func() time.Time { return time.UnixMilli(s.plan.NowMS) }, // it stands, so that nothing is committed before the end
