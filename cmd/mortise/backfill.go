@@ -120,6 +120,9 @@ func (c *console) backfill(ctx context.Context, f *backfillFlags, args []string)
 	stop := c.watchBackfill(job)
 	report, err := backfill.Run(ctx, *job)
 	stop()
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return errors.New("stopped before the end: the same command goes on from here")
+	}
 	if err != nil {
 		return err
 	}

@@ -42,16 +42,17 @@ func (c *console) printBackfill(r *backfill.Report, f *backfillFlags, took time.
 	fmt.Fprintf(c.out, "%s v%d: %s impressions became %s instances, %s of them positive%s\n\n", r.Experiment, r.Version,
 		thousands(l.Impressions.In), thousands(l.Instances), thousands(l.Positives), share(l.Positives, l.Instances))
 	c.printLedger(l)
-	fmt.Fprintf(c.out, "\n  dataset       %s: %s, %s in %s, %s\n", r.Out, rowsIn(r), size(r.Bytes), count(r.Files, "file"), count(r.Hours, "hour"))
+	fmt.Fprintf(c.out, "\n  dataset       %s: %s rows, %s in %s, %s\n", r.Out, thousands(r.Rows), size(r.Bytes), count(r.Files, "file"), count(r.Hours, "hour"))
 	fmt.Fprintf(c.out, "  dead letters  %s\n", letters(r, f))
 	fmt.Fprintf(c.out, "  took          %s\n\n", took.Round(time.Millisecond*100))
-	if !r.Complete {
+	switch {
+	case !r.Complete:
 		fmt.Fprintf(c.out, "%d of %d splits are finished: the other shards have still to do theirs, and the last marks the hours with _SUCCESS\n", r.Finished, r.Splits)
+	case r.Done == 0:
+		fmt.Fprintln(c.out, "nothing was left to do: --overwrite begins anew")
 	}
 	return nil
 }
-
-func rowsIn(r *backfill.Report) string { return thousands(r.Rows) + " rows" }
 
 func letters(r *backfill.Report, f *backfillFlags) string {
 	if r.Letters == 0 {

@@ -19,6 +19,7 @@ type Report struct {
 	Complete   bool   // every split is finished, and every hour marked so
 	Splits     int
 	Finished   int // splits
+	Done       int // of them, by this run
 	Ledger     mortise.Ledger
 	Rows       int64
 	Letters    int64

@@ -68,6 +68,7 @@ func Run(ctx context.Context, job Job) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	report.Done = len(left)
 	if r.scratch != nil {
 		err = r.scratch.remove()
 	}
@@ -108,6 +109,9 @@ func begin(ctx context.Context, job *Job) (*run, error) {
 	r.rollBytes = rollTimes * roll
 	if r.dataset, err = dataset.Open(ctx, r.bucket, o); err != nil {
 		return nil, err
+	}
+	if job.Letters != nil {
+		r.letterPrefix = e.Name + "-" + asked.fingerprint() + "/"
 	}
 	r.plan, err = layDown(ctx, r.bucket, asked, job.Now().UnixMilli())
 	return r, err
