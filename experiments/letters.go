@@ -54,6 +54,11 @@ func (enc *letterEncoder) encodeCut(dl *mortise.DeadLetter, keep int) []byte {
 	return b
 }
 
+// EncodeLetter writes a dead letter as a worker does: one JSON object.
+func EncodeLetter(dl *mortise.DeadLetter) []byte {
+	return (&letterEncoder{}).encode(dl)
+}
+
 func (enc *letterEncoder) headers(dl *mortise.DeadLetter) []Header {
 	return []Header{
 		{Key: ExperimentHeader, Value: []byte(dl.Experiment)},

@@ -258,5 +258,8 @@ func planTopics(plan *experiments.Plan) (inputs, outputs []string) {
 		add(&inputs, p.Inputs())
 		add(&outputs, p.Outputs())
 	}
+	for _, feature := range plan.Features() { // those that nobody joins, too
+		add(&inputs, []string{feature.Source.Topic})
+	}
 	return inputs, outputs
 }

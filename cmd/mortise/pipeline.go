@@ -91,8 +91,10 @@ type crew struct {
 	transports  []*kafka.Transport
 	checkpoints []*bucketCheckpoints // of the pipelines that have some
 	admin       *kafka.Admin         // for what they ask about their groups
-	shuffles    []*shuffling         // per worker
-	archives    []*archiving         // per worker
+	conn        kafka.Connection
+	features    *featuring
+	shuffles    []*shuffling // per worker
+	archives    []*archiving // per worker
 	once        sync.Once
 }
 
@@ -105,6 +107,7 @@ func (cr *crew) run(ctx context.Context) error {
 	for _, s := range cr.shuffles {
 		s.run(untilWorked, helpers)
 	}
+	cr.features.run(untilWorked, cr.conn, helpers)
 	for _, a := range cr.archives {
 		a.run(helping, helpers)
 	}
@@ -136,6 +139,7 @@ func (cr *crew) close() {
 		for _, a := range cr.archives {
 			_ = a.close() // what is published is published
 		}
+		_ = cr.features.close() // what is committed is there
 		if cr.admin != nil {
 			cr.admin.Close()
 		}
@@ -154,7 +158,7 @@ func (cr *crew) statuses() []experiments.Status {
 
 // workers makes a worker for every pipeline, each a member of its consumer group.
 func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Plan, cl *cluster, states *diskStates, letters *letterFiles, inputDone <-chan struct{}) (_ *crew, err error) {
-	cr := &crew{plan: plan}
+	cr := &crew{plan: plan, conn: cl.Connection, features: &featuring{}}
 	defer func() {
 		if err != nil {
 			cr.close()
@@ -165,6 +169,9 @@ func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Pl
 		return nil, err
 	}
 	if cr.admin, err = kafka.OpenAdmin(ctx, cl.Connection); err != nil {
+		return nil, err
+	}
+	if cr.features, err = c.features(ctx, f, plan, cl, letters, inputDone); err != nil {
 		return nil, err
 	}
 	for _, p := range plan.Pipelines {
@@ -198,6 +205,9 @@ func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Pl
 			Partitions: int(tasks), UntilEnd: f.untilEnd, InputDone: ar.inputDone(), Log: c.logger(), Letters: letters.write,
 			CommitEvery: f.commitEvery, CloseRows: f.closeRows, AcceptGap: f.acceptGap, Profile: f.report != "",
 			Group: &kafka.GroupView{Admin: cr.admin, Group: group, Inputs: through.Inputs()},
+		}
+		if wo.Enrichment, err = cr.features.enrichment(ctx, p); err != nil {
+			return nil, err
 		}
 		checkpoints, every, err := c.checkpoints(ctx, f, p, states.db, group, id)
 		if err != nil {

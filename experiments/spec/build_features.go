@@ -7,8 +7,7 @@ import (
 	"github.com/mortise-dev/mortise/internal/expression"
 )
 
-// buildFeatures checks and compiles every feature, and says that they cannot be
-// computed yet.
+// buildFeatures checks and compiles every feature.
 func (l *loader) buildFeatures(root *node, main *sourceNode) {
 	n := root.get("features")
 	l.faultyParts = l.faultyParts || n == nil && root.has("features")
@@ -33,7 +32,6 @@ func (l *loader) buildFeatures(root *node, main *sourceNode) {
 	}
 	l.computed(computed, main, n)
 	l.faultyParts = l.faultyParts || len(l.exp.Features) != len(n.entries)
-	l.fail(root.find("features").at, NotBuilt, "features are checked, but this version cannot compute them yet").Help = "remove the block to run"
 }
 
 // onlyExpr refuses the keys of an aggregation beside expr.

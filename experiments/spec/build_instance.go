@@ -16,6 +16,9 @@ func (l *loader) instance(n *node, main *sourceNode) {
 	if n.whole("select") {
 		l.selection(n.get("select"), main)
 	}
+	if i.Emit != "at_close" && l.exp.Enriched() {
+		l.fail(n.get("emit").at, Conflict, "rows with features cannot be emitted before their window closes: their tiles are not final by then").Help = "use emit: at_close, or select no features"
+	}
 }
 
 func (l *loader) sample(n *node, main *sourceNode) {
