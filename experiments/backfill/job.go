@@ -36,6 +36,9 @@ type Job struct {
 	// Range is the event times of the impressions that become instances. The default
 	// is all.
 	Range Range
+	// Enrichment reads the rows' features; FillFeatures sets it. It is needed where
+	// the pipeline has some.
+	Enrichment experiments.Enrichment
 	// Splits is how many splits there are. The default follows from the inputs' size.
 	Splits int
 	// Shard is which part of the splits this run works on, of Shards. The default is
@@ -74,9 +77,12 @@ type Job struct {
 
 // Progress is how far a run is. Any goroutine may ask it.
 type Progress struct {
-	records, total, joined, written atomic.Int64
+	tiled, records, total, joined, written atomic.Int64
 	joining                         atomic.Bool
 }
+
+// Tiled returns about how many records have been read for features.
+func (p *Progress) Tiled() int64 { return p.tiled.Load() }
 
 // Read returns how many records have been read of the inputs.
 func (p *Progress) Read() int64 { return p.records.Load() }

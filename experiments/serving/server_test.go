@@ -100,7 +100,7 @@ func newWorld(t testing.TB, store features.Store) *world {
 	if w.gens, err = tiling.Generations(context.Background(), store, w.plan.Features()); err != nil {
 		t.Fatal(err)
 	}
-	if w.filler, err = tiling.NewFiller(context.Background(), store, w.gens, math.MinInt64, 0, now); err != nil {
+	if w.filler, err = tiling.NewFiller(context.Background(), store, w.gens, 0, math.MinInt64, 0, now); err != nil {
 		t.Fatal(err)
 	}
 	w.server, err = serving.New(w.plan, store, w.gens, serving.Options{SkewEvery: 1, Meter: w.meter, Now: func() time.Time { return time.UnixMilli(w.nowMS) }})

@@ -42,6 +42,13 @@ func newFeed(f *experiments.Feature) (*feed, error) {
 	return &feed{id: f.SourceID, spec: s, owner: f.Experiment, source: src, reader: src.NewReader()}, nil
 }
 
+// copy is the feed for another goroutine.
+func (f *feed) copy() *feed {
+	own := *f
+	own.reader, own.event = f.source.NewReader(), clean.Event{}
+	return &own
+}
+
 // take reads one record at wall time nowMS. An event too far ahead of it, which
 // would make tiles final before their time, is refused, as the join does. Its row is valid until the next call, and nil where the
 // source's `where` leaves the record out. The error is a *mortise.RecordError.

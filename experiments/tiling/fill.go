@@ -16,17 +16,23 @@ type Filler struct {
 	sources map[string][]*source // by topic
 	all     []*source
 	clock   func() int64
+
+	fromMS, toMS int64 // of what counts
 }
+
+// Bound has events count only from one event time up to another, exclusive.
+func (f *Filler) Bound(fromMS, toMS int64) { f.fromMS, f.toMS = fromMS, toMS }
 
 // NewFiller opens generations in a store that is to hold nothing but what is
 // added. fromMS is the event time from which on everything will be added,
 // math.MinInt64 for all there is. maxBytes bounds what is held in memory of each
-// source, 0 is a default.
-func NewFiller(ctx context.Context, store features.Store, gens []*Generation, fromMS int64, maxBytes int, nowMS func() int64) (*Filler, error) {
-	f := &Filler{sources: map[string][]*source{}, clock: nowMS}
+// source, 0 is a default. Where generations are spread, task says which of several
+// Fillers it is.
+func NewFiller(ctx context.Context, store features.Store, gens []*Generation, task int, fromMS int64, maxBytes int, nowMS func() int64) (*Filler, error) {
+	f := &Filler{sources: map[string][]*source{}, clock: nowMS, fromMS: math.MinInt64, toMS: math.MaxInt64}
 	for _, g := range gens {
 		for i, fd := range g.feeds {
-			s := &source{gen: g, index: i, feed: fd}
+			s := &source{gen: g, index: i, task: task, feed: fd.copy()}
 			if err := s.open(ctx, store, 1, fromMS, maxBytes, nowMS()); err != nil {
 				return nil, err
 			}
@@ -47,7 +53,7 @@ func (f *Filler) Reads(topic string) bool { return len(f.sources[topic]) > 0 }
 // same source sends it to the dead letters.
 func (f *Filler) Add(ctx context.Context, topic string, rec *mortise.Record) error {
 	for _, s := range f.sources[topic] {
-		if err := s.takeOne(rec, &s.parts[0], f.clock()); err != nil {
+		if err := s.takeBetween(rec, &s.parts[0], f.clock(), f.fromMS, f.toMS); err != nil {
 			return err
 		}
 		if s.writer.Full() {

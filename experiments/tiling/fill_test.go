@@ -17,7 +17,7 @@ func fill(t testing.TB, w *world, p *experiments.Plan, rnd *rand.Rand) (*memory.
 	t.Helper()
 	store := memory.New()
 	gens := generations(t, store, p)
-	f, err := tiling.NewFiller(context.Background(), store, gens, math.MinInt64, 4096, now)
+	f, err := tiling.NewFiller(context.Background(), store, gens, 0, math.MinInt64, 4096, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestFilledFeaturesEqualOracle(t *testing.T) {
 	if rows := w.run(t, p, store, gens); len(rows) < 400 {
 		t.Errorf("%d rows", len(rows))
 	}
-	if _, err := tiling.NewFiller(context.Background(), store, generations(t, store, p), math.MinInt64, 0, now); err == nil {
+	if _, err := tiling.NewFiller(context.Background(), store, generations(t, store, p), 0, math.MinInt64, 0, now); err == nil {
 		t.Error("a store that holds events was filled again: they would count twice")
 	}
 }

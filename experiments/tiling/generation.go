@@ -16,8 +16,8 @@ type Generation struct {
 	Set      *features.Set
 	Features []experiments.Feature // in the order of Set.Features
 	feeds    []*feed               // in the order of Set.Sources
-	tasks    []string              // their tasks
-	shards   []uint16
+	tasks    [][]string            // per source: its tasks, one where it is not spread
+	shards   [][]uint16            // of tasks
 }
 
 // Generations sorts a plan's features by when they were first kept in the store:
@@ -86,7 +86,7 @@ func newGeneration(ctx context.Context, store features.Store, number int, fs []e
 				return nil, err
 			}
 			g.feeds = append(g.feeds, fd)
-			g.tasks = append(g.tasks, taskName(number, f.SourceID))
+			g.tasks = append(g.tasks, []string{taskName(number, f.SourceID)})
 		}
 		def := *f.Definition
 		def.Source = f.SourceID // names are the experiments' own
@@ -96,17 +96,39 @@ func newGeneration(ctx context.Context, store features.Store, number int, fs []e
 	if g.Set, err = features.Compile(defs, sources); err != nil {
 		return nil, err
 	}
-	shards, err := store.Numbers(ctx, "shards", g.tasks)
-	if err != nil {
-		return nil, fmt.Errorf("looking up where tiles lie: %w", err)
-	}
-	for i, n := range shards {
-		if n > 1<<16-1 {
-			return nil, fmt.Errorf("the feature store has held %d generations of sources, the most that it can: begin with an empty one", n)
+	return g, g.place(ctx, store)
+}
+
+// place looks up where the tiles of the tasks lie.
+func (g *Generation) place(ctx context.Context, store features.Store) error {
+	g.shards = nil
+	for _, tasks := range g.tasks {
+		numbers, err := store.Numbers(ctx, "shards", tasks)
+		if err != nil {
+			return fmt.Errorf("looking up where tiles lie: %w", err)
 		}
-		g.shards = append(g.shards, uint16(shards[i]))
+		var shards []uint16
+		for _, n := range numbers {
+			if n > 1<<16-1 {
+				return fmt.Errorf("the feature store has held %d generations of sources, the most that it can: begin with an empty one", n)
+			}
+			shards = append(shards, uint16(n))
+		}
+		g.shards = append(g.shards, shards)
 	}
-	return g, nil
+	return nil
+}
+
+// Spread makes n tasks of each source, for as many Fillers to work at once. What
+// they write is merged when it is read.
+func (g *Generation) Spread(ctx context.Context, store features.Store, n int) error {
+	for i := range g.tasks {
+		first := g.tasks[i][0]
+		for k := 1; k < n; k++ {
+			g.tasks[i] = append(g.tasks[i], fmt.Sprintf("%s/%d", first, k))
+		}
+	}
+	return g.place(ctx, store)
 }
 
 // ids lists the features of one source.
@@ -120,9 +142,4 @@ func (g *Generation) ids(source int) (ids []string) {
 }
 
 // Tasks are, for each source of Set, the tasks that write its tiles.
-func (g *Generation) Tasks() (all [][]string) {
-	for _, task := range g.tasks {
-		all = append(all, []string{task})
-	}
-	return all
-}
+func (g *Generation) Tasks() [][]string { return g.tasks }

@@ -27,7 +27,7 @@ func (t *Tiler) sinceOf(ctx context.Context, begins map[experiments.TopicPartiti
 		if _, ok := since[topic]; !ok {
 			since[topic] = math.MinInt64
 		}
-		if began(positions, s.gen.tasks[s.index]) {
+		if began(positions, s.gen.tasks[s.index][s.task]) {
 			continue
 		}
 		for p := range t.width[topic] {

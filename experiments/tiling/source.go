@@ -17,6 +17,7 @@ import (
 type source struct {
 	gen    *Generation
 	index  int // in the generation's set
+	task   int // of the source's tasks
 	feed   *feed
 	writer *features.Writer
 	clock  *joiner.Watermarks
@@ -40,7 +41,7 @@ type reading struct {
 // open opens the source's tiles where they stand. For a source that begins, sinceMS
 // says from when on the topic holds its events.
 func (s *source) open(ctx context.Context, store features.Store, partitions int, sinceMS int64, maxBytes int, nowMS int64) error {
-	w, err := features.OpenWriter(ctx, s.gen.Set, store, features.WriterOptions{Task: s.gen.tasks[s.index], Shard: s.gen.shards[s.index], SinceMS: sinceMS,
+	w, err := features.OpenWriter(ctx, s.gen.Set, store, features.WriterOptions{Task: s.gen.tasks[s.index][s.task], Shard: s.gen.shards[s.index][s.task], SinceMS: sinceMS,
 		MaxBytes: maxBytes, Slot: func(_ int, field string) int { return s.feed.slot(field) }})
 	if err != nil {
 		return err
@@ -104,7 +105,15 @@ func (s *source) take(f *experiments.Fetched, inputDone bool, nowMS int64) error
 }
 
 func (s *source) takeOne(rec *mortise.Record, p *reading, nowMS int64) error {
+	return s.takeBetween(rec, p, nowMS, math.MinInt64, math.MaxInt64)
+}
+
+// takeBetween leaves events out whose time does not lie in [fromMS, toMS).
+func (s *source) takeBetween(rec *mortise.Record, p *reading, nowMS, fromMS, toMS int64) error {
 	timeMS, row, err := s.feed.take(rec, nowMS)
+	if err == nil && (timeMS < fromMS || timeMS >= toMS) {
+		return nil
+	}
 	if err == nil && row != nil {
 		err = s.writer.Add(s.index, row, timeMS)
 	}
