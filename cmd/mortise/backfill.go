@@ -19,6 +19,7 @@ import (
 	"github.com/mortise-dev/mortise/experiments/backfill"
 	"github.com/mortise-dev/mortise/experiments/inputs"
 	"github.com/mortise-dev/mortise/experiments/spec"
+	"github.com/mortise-dev/mortise/features/pebble"
 	"github.com/mortise-dev/mortise/internal/objectstore"
 )
 
@@ -118,6 +119,12 @@ func (c *console) backfill(ctx context.Context, f *backfillFlags, args []string)
 		}
 	}()
 	stop := c.watchBackfill(job)
+	tiles, err := f.fillFeatures(ctx, plan, job)
+	defer func() { err = errors.Join(err, tiles.close()) }()
+	if err != nil {
+		stop()
+		return err
+	}
 	report, err := backfill.Run(ctx, *job)
 	stop()
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
@@ -175,6 +182,39 @@ func (f *backfillFlags) job(c *console, p *experiments.Pipeline) (*backfill.Job,
 	}
 	job.TempDir = f.scratch
 	return job, nil
+}
+
+// scratchTiles are the features' tiles of a backfill, for as long as it runs.
+type scratchTiles struct {
+	db  *pebble.DB
+	dir string
+}
+
+// fillFeatures makes the tiles of the experiment's features, if it has some.
+func (f *backfillFlags) fillFeatures(ctx context.Context, plan *experiments.Plan, job *backfill.Job) (tiles scratchTiles, err error) {
+	if len(plan.Features()) == 0 {
+		return tiles, nil
+	}
+	if err := os.MkdirAll(f.scratch, 0o777); err != nil {
+		return tiles, fmt.Errorf("making the scratch folder: %w; name another with --scratch", err)
+	}
+	if tiles.dir, err = os.MkdirTemp(f.scratch, "features-"); err != nil {
+		return tiles, fmt.Errorf("making the scratch folder: %w; name another with --scratch", err)
+	}
+	if tiles.db, err = pebble.Open(tiles.dir, pebble.Options{CacheBytes: job.MemoryBytes / 8}); err != nil {
+		return tiles, err
+	}
+	return tiles, backfill.FillFeatures(ctx, job, plan, tiles.db)
+}
+
+func (t *scratchTiles) close() (err error) {
+	if t.db != nil {
+		err = t.db.Close()
+	}
+	if t.dir != "" {
+		err = errors.Join(err, os.RemoveAll(t.dir))
+	}
+	return err
 }
 
 // parseShard reads I/N.

@@ -158,6 +158,13 @@ func (r *run) request() (*request, error) {
 		}
 		asked.Inputs = append(asked.Inputs, in)
 	}
+	for i := range e.Features { // sources that nothing but features are over
+		name := e.Features[i].Source
+		if data := r.job.Inputs[name]; data != nil && !known[name] {
+			known[name] = true
+			asked.Inputs = append(asked.Inputs, laneInput{Sources: []string{name}, Data: data.Identity()})
+		}
+	}
 	for name := range r.job.Inputs {
 		if !known[name] {
 			return nil, fmt.Errorf("input %s: the experiment has no source of that name", name)
