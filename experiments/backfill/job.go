@@ -78,7 +78,7 @@ type Job struct {
 // Progress is how far a run is. Any goroutine may ask it.
 type Progress struct {
 	tiled, records, total, joined, written atomic.Int64
-	joining                         atomic.Bool
+	joining                                atomic.Bool
 }
 
 // Tiled returns about how many records have been read for features.
