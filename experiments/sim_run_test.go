@@ -133,7 +133,7 @@ func (r *simRun) process(ctx context.Context, slot *simSlot, p *simulation.Proce
 }
 
 func (r *simRun) openDisk(p *simulation.Process) (*disk.DB, error) {
-	opts := disk.Options{FS: p.Mount(), Sync: r.plan.synced, Quiet: true}
+	opts := disk.Options{FS: p.Mount(), Sync: r.plan.synced, Quiet: true, Gone: p.Gone()}
 	db, err := disk.OpenDB("/state", opts)
 	if errors.Is(err, joiner.ErrCorrupt) {
 		r.schedule.Tracef("%s wipes its state: %v", p.Name, err)
@@ -252,7 +252,7 @@ func (r *simRun) reap() error {
 			continue
 		}
 		slot.cancel()
-		slot.exit, slot.disk = nil, slot.process.Disk
+		slot.exit = nil
 		var path *fs.PathError
 		switch {
 		case slot.process.Dead():
@@ -264,10 +264,12 @@ func (r *simRun) reap() error {
 		case errors.As(err, &path), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EIO), errors.Is(err, joiner.ErrCorrupt):
 			r.schedule.Tracef("%s fails: %v", slot.process.Name, err)
 			r.counts.failedWrites++
+			slot.process.Kill(simulation.LoseMemory) // what stood still has no effect any more
 		default:
 			return fmt.Errorf("%s: %w", slot.process.Name, err)
 		}
 		slot.process.End()
+		slot.disk = slot.process.Disk
 		if !slot.ended {
 			r.counts.restarts++
 			r.schedule.Plan(r.schedule.Between(100*time.Millisecond, 40*time.Second), "", func() { r.start(slot) })

@@ -109,5 +109,3 @@ func TestSimulationRepeats(t *testing.T) {
 		}
 	}
 }
-
-func isManifest(path string) bool { return strings.Contains(path, "/manifest") }

@@ -195,7 +195,7 @@ func (r *simRun) failWrite(slot *simSlot, in int) {
 		switch {
 		case n == at && loss != simulation.NoLoss:
 			return simulation.Verdict{Kill: loss}
-		case n >= at && n < until && !isManifest(path):
+		case n >= at && n < until:
 			return simulation.Verdict{Err: why}
 		}
 		return simulation.Verdict{}

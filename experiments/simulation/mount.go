@@ -35,7 +35,7 @@ func (m *mount) change(op, name string, half func()) error {
 		if half != nil && d.rand.IntN(2) == 0 {
 			half()
 		}
-		if !m.process.dead.Swap(true) {
+		if m.process.die() {
 			m.process.schedule.Tracef("%s is killed (%v) by its write %d, %s %s", m.process.Name, v.Kill, d.writes, op, name)
 			m.process.Disk = d.crash(v.Kill)
 		}

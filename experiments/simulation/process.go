@@ -18,7 +18,8 @@ type Process struct {
 
 	schedule     *Schedule
 	dead         atomic.Bool
-	stoppedUntil time.Time // set by whoever has the turn
+	gone         chan struct{} // closed when it is dead
+	stoppedUntil time.Time     // set by whoever has the turn
 	slow         time.Duration
 	jobs         int // begun
 }
@@ -26,16 +27,28 @@ type Process struct {
 // NewProcess makes a process that uses disk. What it asks of the broker takes up
 // to slow longer than elsewhere.
 func (s *Schedule) NewProcess(name string, disk *Disk, slow time.Duration) *Process {
-	return &Process{Name: name, Disk: disk, schedule: s, slow: slow}
+	return &Process{Name: name, Disk: disk, schedule: s, slow: slow, gone: make(chan struct{})}
 }
 
 // Dead reports whether the process was killed.
 func (p *Process) Dead() bool { return p.dead.Load() }
 
+// Gone is closed when the process was killed or has ended.
+func (p *Process) Gone() <-chan struct{} { return p.gone }
+
+// die reports whether the process was alive.
+func (p *Process) die() bool {
+	if p.dead.Swap(true) {
+		return false
+	}
+	close(p.gone)
+	return true
+}
+
 // Kill ends the process: its broker hears nothing more of it and its disk is
 // what the loss leaves.
 func (p *Process) Kill(loss Loss) {
-	if p.dead.Swap(true) {
+	if !p.die() {
 		return
 	}
 	p.schedule.Tracef("%s is killed (%v)", p.Name, loss)
@@ -44,7 +57,7 @@ func (p *Process) Kill(loss Loss) {
 
 // End says that the process has ended by itself: nobody hears of it any more.
 func (p *Process) End() {
-	if !p.dead.Swap(true) {
+	if p.die() {
 		p.Disk.unmounted()
 	}
 }

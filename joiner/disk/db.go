@@ -17,15 +17,15 @@ import (
 // folder of segment files for each. Its methods may be called concurrently; each
 // Store belongs to one goroutine.
 type DB struct {
-	dir   string
-	opts  Options
-	fs    vfs.FS
-	pdb   *pebble.DB
-	lock  *pebble.Lock
-	fatal atomic.Pointer[error] // what ended Pebble's ability to write
+	dir  string
+	opts Options
+	fs   vfs.FS
+	pdb  *pebble.DB
+	lock *pebble.Lock
 
-	opening atomic.Bool
-	gaveUp  chan struct{} // holds one when that happened while opening
+	fatal   atomic.Pointer[error] // why Pebble has stopped
+	stopped chan struct{}         // closed when that is set
+	atWork  atomic.Bool           // Pebble works in the background
 
 	mu   sync.Mutex
 	open map[string]*Store
@@ -36,8 +36,8 @@ type DB struct {
 // rebuild are the way out.
 func OpenDB(dir string, opts Options) (*DB, error) {
 	opts.EnsureDefaults()
-	db := &DB{dir: dir, opts: opts, fs: opts.FS, open: map[string]*Store{}, gaveUp: make(chan struct{}, 1)}
-	if err := prepareDir(db.fs, dir); err != nil {
+	db := &DB{dir: dir, opts: opts, fs: opts.FS, open: map[string]*Store{}, stopped: make(chan struct{})}
+	if err := errors.Join(prepareDir(db.fs, dir), checkDamage(db.fs, dir)); err != nil {
 		return nil, advise(fmt.Errorf("opening state directory %s: %w", dir, err))
 	}
 	if err := db.openPebble(); err != nil {
@@ -49,8 +49,8 @@ func OpenDB(dir string, opts Options) (*DB, error) {
 	return db, nil
 }
 
-// pebbleLogger keeps Pebble's fatal errors for the next commit to return. By
-// default Pebble would end the process.
+// pebbleLogger keeps Pebble's fatal errors for who calls it next. By default
+// Pebble would end the process.
 type pebbleLogger struct{ db *DB }
 
 func (pebbleLogger) Infof(string, ...any)  {}
@@ -62,17 +62,7 @@ func (l pebbleLogger) Fatalf(format string, args ...any) {
 			failed.cause = cause
 		}
 	}
-	var err error = failed
-	l.db.fatal.CompareAndSwap(nil, &err)
-	if l.db.opening.Load() {
-		// Pebble does not expect to come back from here, and would try again and
-		// again for ever.
-		select {
-		case l.db.gaveUp <- struct{}{}:
-		default:
-		}
-		select {}
-	}
+	l.db.stand(failed) // Pebble does not expect to come back from here
 }
 
 // fatalError is what Pebble gave up for.
@@ -84,38 +74,24 @@ type fatalError struct {
 func (e fatalError) Error() string { return e.text }
 func (e fatalError) Unwrap() error { return e.cause }
 
-// apply writes a batch, all of it or none. After an error nothing can be
-// written until the directory is opened again, and whether the batch was
-// written is unknown.
-func (db *DB) apply(batch *pebble.Batch) (err error) {
-	if failed := db.fatal.Load(); failed != nil {
-		return *failed
-	}
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%v", p)
-			db.fatal.CompareAndSwap(nil, &err)
-		}
-	}()
-	if err := batch.Commit(pebble.Sync); err != nil {
-		return err
-	}
-	if failed := db.fatal.Load(); failed != nil {
-		return *failed
-	}
-	return nil
-}
-
 // get returns a copy of a row, nil when there is none.
 func (db *DB) get(key []byte) ([]byte, error) {
-	row, closer, err := db.pdb.Get(key)
+	var copied []byte
+	err := db.do(func() error {
+		row, closer, err := db.pdb.Get(key)
+		if err != nil {
+			return err
+		}
+		copied = append([]byte{}, row...)
+		return closer.Close()
+	})
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, db.readError(err)
 	}
-	return append([]byte{}, row...), closer.Close()
+	return copied, nil
 }
 
 func (db *DB) readError(err error) error {
@@ -148,28 +124,42 @@ func (db *DB) storeNumber(task string) (uint64, error) {
 		return 0, err
 	}
 	row := binary.LittleEndian.AppendUint64(nil, last+1)
-	batch := db.pdb.NewBatch()
-	defer batch.Close()
-	if err := errors.Join(batch.Set(taskKey(task), row, nil), batch.Set([]byte{rowNumber}, row, nil)); err != nil {
-		return 0, err
-	}
-	return last + 1, db.apply(batch)
+	return last + 1, db.write(func(batch *pebble.Batch) error {
+		return errors.Join(batch.Set(taskKey(task), row, nil), batch.Set([]byte{rowNumber}, row, nil))
+	})
 }
 
 // Tasks returns the names of the tasks that have state, in order of name.
 func (db *DB) Tasks() ([]string, error) {
-	it, err := db.pdb.NewIter(&pebble.IterOptions{LowerBound: []byte{rowTask}, UpperBound: []byte{rowTask + 1}})
-	if err != nil {
-		return nil, db.readError(err)
-	}
 	var tasks []string
-	for ok := it.First(); ok; ok = it.Next() {
-		tasks = append(tasks, string(it.Key()[1:]))
-	}
-	if err := it.Close(); err != nil {
-		return nil, db.readError(err)
+	err := db.scan([]byte{rowTask}, []byte{rowTask + 1}, func(key, _ []byte) error {
+		tasks = append(tasks, string(key[1:]))
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return tasks, nil
+}
+
+// scan calls row for every row from lower to before upper, in order, until the
+// first error.
+func (db *DB) scan(lower, upper []byte, row func(key, value []byte) error) error {
+	var refused error
+	err := db.do(func() error {
+		it, err := db.pdb.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+		if err != nil {
+			return err
+		}
+		for ok := it.First(); ok && refused == nil; ok = it.Next() {
+			refused = row(it.Key(), it.Value())
+		}
+		return it.Close()
+	})
+	if err != nil {
+		return db.readError(err)
+	}
+	return refused
 }
 
 // OpenStore opens the state of one task at its last commit, or new if it has
@@ -211,12 +201,10 @@ func (db *DB) discard(task string) error {
 	if err != nil || number == 0 {
 		return err
 	}
-	batch := db.pdb.NewBatch()
-	defer batch.Close()
-	if err := errors.Join(batch.Delete(taskKey(task), nil), batch.DeleteRange(storeKey(number), storeKey(number+1), nil)); err != nil {
-		return err
-	}
-	if err := db.apply(batch); err != nil {
+	err = db.write(func(batch *pebble.Batch) error {
+		return errors.Join(batch.Delete(taskKey(task), nil), batch.DeleteRange(storeKey(number), storeKey(number+1), nil))
+	})
+	if err != nil {
 		return err
 	}
 	return removeStore(db.fs, db.taskDir(task, number))
@@ -232,9 +220,18 @@ func (db *DB) Close() error {
 		errs = append(errs, s.close())
 	}
 	clear(db.open)
-	if db.fatal.Load() == nil {
-		errs = append(errs, db.pdb.Close(), db.lock.Close())
-	} // otherwise Pebble may wait for itself for ever, and its goroutines still own the directory
+	if db.failed() != nil && db.opts.Gone != nil {
+		go func() {
+			<-db.opts.Gone
+			_ = db.pdb.Close() // so that none of its goroutines is left
+		}()
+	}
+	if db.failed() == nil {
+		errs = append(errs, db.do(db.pdb.Close))
+	}
+	if db.failed() == nil { // otherwise Pebble's goroutines still own the directory
+		errs = append(errs, db.lock.Close())
+	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("closing state directory %s: %w", db.dir, err)
 	}

@@ -92,24 +92,14 @@ func openStore(db *DB, task string, opts joiner.StoreOptions) (*Store, error) {
 // loadFiles reads the manifest's rows, which the head's digest must vouch for.
 func (s *Store) loadFiles() error {
 	prefix := storeKey(s.number)
-	it, err := s.db.pdb.NewIter(&pebble.IterOptions{LowerBound: append(prefix, rowFile), UpperBound: storeKey(s.number + 1)})
-	if err != nil {
-		return s.db.readError(err)
-	}
 	l := loader{s: s, files: map[uint32]*loading{}}
-	for ok := it.First(); ok && err == nil; ok = it.Next() {
-		err = l.row(it.Key(), it.Value())
-	}
-	if ierr := it.Close(); ierr != nil {
-		return s.db.readError(ierr)
-	}
+	err := s.db.scan(append(prefix, rowFile), storeKey(s.number+1), l.row)
 	if err == nil {
-		err = l.finish()
+		if err = l.finish(); err == nil {
+			return nil
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("reading the manifest in %s: %w", s.db.dir, err)
-	}
-	return nil
+	return fmt.Errorf("reading the manifest in %s: %w", s.db.dir, err)
 }
 
 // loader builds the buckets from the manifest's rows. Rows of files come before

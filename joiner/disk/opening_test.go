@@ -15,16 +15,14 @@ import (
 )
 
 // TestFullOnceAnywhere lets each change of the file system fail once, those of
-// opening the directory too, the first time and again. The error says why, comes
-// at all, and does not send anyone to wipe what is sound. Left
-// out are syncs of a directory and what Pebble does in the background: it ends the
-// process when these fail.
+// opening the directory too, the first time and again, syncs included. The error
+// says why, comes at all, and does not send anyone to wipe what is sound.
 func TestFullOnceAnywhere(t *testing.T) {
 	const openings = 4
 	for n := int64(1); ; n++ {
 		var done atomic.Int64
 		full := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
-			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && op.Kind != errorfs.OpFileSync && done.Add(1) == n {
+			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && done.Add(1) == n {
 				return syscall.ENOSPC
 			}
 			return nil

@@ -26,6 +26,10 @@ type Options struct {
 	// Quiet keeps Pebble from compacting the manifest, and so from working in the
 	// background, for simulations, which have to repeat. The default is false.
 	Quiet bool
+	// Gone, in simulations, is closed when the process that uses the directory has
+	// ended, so that what stood still after a failed write can end too. The default,
+	// nil, is never.
+	Gone <-chan struct{}
 }
 
 const (

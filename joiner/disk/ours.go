@@ -101,7 +101,7 @@ func Wipe(dir string, opts Options) error {
 	if err != nil {
 		return fmt.Errorf("wiping state directory %s: %w", dir, err)
 	}
-	for _, name := range []string{tasksDir, manifestDir, formatFile + ".new", formatFile} {
+	for _, name := range []string{tasksDir, manifestDir, formatFile + ".new", formatFile, damagedFile} {
 		path := opts.FS.PathJoin(dir, name)
 		if err := opts.FS.RemoveAll(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("wiping state directory %s: %w", dir, err)

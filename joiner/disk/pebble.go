@@ -19,39 +19,47 @@ func (db *DB) openPebble() (err error) {
 		return fmt.Errorf("locking %s, which another process may have open: %w", dir, err)
 	}
 	opts := &pebble.Options{
-		FS: db.fs, Lock: db.lock,
+		FS: watchedFS{db.fs, db}, Lock: db.lock,
 		MemTableSize: pebbleMem, CacheSize: pebbleCache, MaxOpenFiles: 64,
 		DisableTableStats:  true,
 		FormatMajorVersion: pebble.FormatNewest,
 		Logger:             pebbleLogger{db},
 		// Who reads gets the error too. By default it would be fatal, and the directory
 		// could not be wiped and opened again by this process.
-		EventListener: &pebble.EventListener{DataCorruption: func(pebble.DataCorruptionInfo) {}},
+		EventListener: &pebble.EventListener{
+			DataCorruption:  func(pebble.DataCorruptionInfo) {},
+			BackgroundError: func(err error) { db.stand(fmt.Errorf("compacting the manifest: %w", err)) },
+			FlushBegin:      func(pebble.FlushInfo) { db.atWork.Store(true) },
+			CompactionBegin: func(pebble.CompactionInfo) { db.atWork.Store(true) },
+		},
 	}
 	if !db.opts.Sync {
-		opts.FS = pebblefs.HandOver(db.fs)
+		opts.FS = pebblefs.HandOver(opts.FS)
 	}
 	if db.opts.Quiet {
 		opts.Experimental.CompactionScheduler = noCompactions{}
 	}
 	opened := make(chan error, 1)
-	db.opening.Store(true)
 	go func() {
 		opened <- caught(func() (err error) {
 			if db.pdb, err = pebble.Open(dir, opts); err != nil {
 				return err
 			}
-			db.opening.Store(false)
-			if err = db.checkSequence(); err != nil {
-				err = errors.Join(err, db.pdb.Close())
+			db.atWork.Store(true)
+			err = db.checkSequence()
+			switch {
+			case err == nil:
+				return nil
+			case db.failed() != nil:
+				<-db.opts.Gone
 			}
-			return err
+			return errors.Join(err, db.pdb.Close())
 		})
 	}()
 	select {
 	case err = <-opened:
-	case <-db.gaveUp: // what Pebble has begun it keeps, the lock too
-		return *db.fatal.Load()
+	case <-db.stopped: // what Pebble has begun it keeps, the lock too
+		return db.failed()
 	}
 	if err != nil {
 		err = errors.Join(err, db.lock.Close())
@@ -64,22 +72,27 @@ func (db *DB) openPebble() (err error) {
 // would then give numbers out a second time; where two of a key meet, in a
 // compaction, it panics where nobody can catch it.
 func (db *DB) checkSequence() error {
-	batch := db.pdb.NewBatch()
-	defer batch.Close()
-	if err := batch.LogData([]byte("opened"), nil); err != nil {
-		return err
-	}
-	if err := db.apply(batch); err != nil {
-		return err
-	}
-	levels, err := db.pdb.SSTables()
+	var next uint64
+	var levels [][]pebble.SSTableInfo
+	err := db.do(func() (err error) {
+		batch := db.pdb.NewBatch()
+		if err = batch.LogData([]byte("opened"), nil); err == nil {
+			err = batch.Commit(pebble.Sync)
+		}
+		if err != nil {
+			return err
+		}
+		next = uint64(batch.SeqNum())
+		levels, err = db.pdb.SSTables()
+		return errors.Join(err, batch.Close())
+	})
 	if err != nil {
 		return err
 	}
 	for _, tables := range levels {
 		for i := range tables {
-			if last := tables[i].LargestSeqNum; last >= batch.SeqNum() {
-				return fmt.Errorf("table %s holds write %d, and the next one is %d: the end of Pebble's manifest is lost", tables[i].FileNum, last, batch.SeqNum())
+			if last := tables[i].LargestSeqNum; uint64(last) >= next {
+				return fmt.Errorf("table %s holds write %d, and the next one is %d: the end of Pebble's manifest is lost", tables[i].FileNum, last, next)
 			}
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"github.com/mortise-dev/mortise/joiner"
 	"github.com/mortise-dev/mortise/joiner/segment"
 )
@@ -75,12 +77,9 @@ func (db *DB) reserveNumber() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	batch := db.pdb.NewBatch()
-	defer batch.Close()
-	if err := batch.Set([]byte{rowNumber}, binary.LittleEndian.AppendUint64(nil, last+1), nil); err != nil {
-		return 0, err
-	}
-	return last + 1, db.apply(batch)
+	return last + 1, db.write(func(batch *pebble.Batch) error {
+		return batch.Set([]byte{rowNumber}, binary.LittleEndian.AppendUint64(nil, last+1), nil)
+	})
 }
 
 // parse reads the files' rows into the store's buckets, in order of number.
@@ -197,8 +196,28 @@ func (r *Restoration) switchOver() error {
 	if err != nil {
 		return err
 	}
-	batch := db.pdb.NewBatch()
-	defer batch.Close()
+	filled := false
+	err = db.write(func(batch *pebble.Batch) error {
+		err := r.fill(batch, old)
+		filled = err == nil
+		return err
+	})
+	if !filled {
+		return err
+	}
+	r.end()
+	if err != nil { // or it was written all the same: no file may go
+		return fmt.Errorf("committing the manifest: %w", err)
+	}
+	if old != 0 {
+		// What cannot be removed is no task's, and goes when the directory is next opened.
+		_ = db.fs.RemoveAll(db.taskDir(s.task, old))
+	}
+	return nil
+}
+
+func (r *Restoration) fill(batch *pebble.Batch, old uint64) error {
+	s := r.s
 	if old != 0 {
 		if err := batch.DeleteRange(storeKey(old), storeKey(old+1), nil); err != nil {
 			return err
@@ -210,20 +229,7 @@ func (r *Restoration) switchOver() error {
 			return err
 		}
 	}
-	err = errors.Join(batch.Set(headKey(s.number), h.append(nil), nil), batch.Set(taskKey(s.task), binary.LittleEndian.AppendUint64(nil, s.number), nil))
-	if err != nil {
-		return err
-	}
-	err = db.apply(batch)
-	r.end()
-	if err != nil { // or it was written all the same: no file may go
-		return fmt.Errorf("committing the manifest: %w", err)
-	}
-	if old != 0 {
-		// What cannot be removed is no task's, and goes when the directory is next opened.
-		_ = db.fs.RemoveAll(db.taskDir(s.task, old))
-	}
-	return nil
+	return errors.Join(batch.Set(headKey(s.number), h.append(nil), nil), batch.Set(taskKey(s.task), binary.LittleEndian.AppendUint64(nil, s.number), nil))
 }
 
 // Abort gives the restoration up, unless it was committed, and removes its files.

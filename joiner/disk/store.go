@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"github.com/mortise-dev/mortise/joiner"
 )
 
@@ -138,14 +140,23 @@ func (s *Store) sync() error {
 
 // commitManifest writes the rows that changed since the last commit, as one batch.
 func (s *Store) commitManifest(meta []byte) error {
-	batch := s.db.pdb.NewBatch()
-	defer batch.Close()
 	h := head{commit: s.head.commit + 1, nextFile: s.nextFile, bucketMS: s.opts.BucketMS, coarseMS: s.opts.CoarseMS, files: s.head.files, digest: s.head.digest}
 	if meta != nil {
 		h.meta = append([]byte{}, meta...)
 	}
+	if err := s.db.write(func(batch *pebble.Batch) error { return s.fill(batch, &h) }); err != nil {
+		return err
+	}
+	s.head = h
+	clear(s.dirty)
+	s.dirty = s.dirty[:0]
+	return nil
+}
+
+// fill puts the rows that changed into a batch, and counts them in h.
+func (s *Store) fill(batch *pebble.Batch, h *head) error {
 	for _, f := range s.dropped {
-		if err := s.forget(batch, f, &h); err != nil {
+		if err := s.forget(batch, f, h); err != nil {
 			return err
 		}
 	}
@@ -153,19 +164,10 @@ func (s *Store) commitManifest(meta []byte) error {
 		if s.logs[f.kind].files[f.number] != f {
 			continue // dropped before it was ever committed, or just now
 		}
-		if err := s.record(batch, f, &h); err != nil {
+		if err := s.record(batch, f, h); err != nil {
 			return err
 		}
 	}
 	s.row = h.append(s.row[:0])
-	if err := batch.Set(headKey(s.number), s.row, nil); err != nil {
-		return err
-	}
-	if err := s.db.apply(batch); err != nil {
-		return err
-	}
-	s.head = h
-	clear(s.dirty)
-	s.dirty = s.dirty[:0]
-	return nil
+	return batch.Set(headKey(s.number), s.row, nil)
 }
