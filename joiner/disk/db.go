@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 
@@ -21,11 +22,13 @@ type DB struct {
 	opts Options
 	fs   vfs.FS
 	pdb  *pebble.DB
-	lock *pebble.Lock
+	lock io.Closer
 
 	fatal   atomic.Pointer[error] // why Pebble has stopped
 	stopped chan struct{}         // closed when that is set
 	atWork  atomic.Bool           // Pebble works in the background
+
+	changing sync.RWMutex // held by who changes Pebble's files
 
 	mu   sync.Mutex
 	open map[string]*Store
@@ -229,9 +232,10 @@ func (db *DB) Close() error {
 	if db.failed() == nil {
 		errs = append(errs, db.do(db.pdb.Close))
 	}
-	if db.failed() == nil { // otherwise Pebble's goroutines still own the directory
-		errs = append(errs, db.lock.Close())
+	if db.failed() != nil {
+		db.quiesce()
 	}
+	errs = append(errs, db.lock.Close())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("closing state directory %s: %w", db.dir, err)
 	}

@@ -15,11 +15,12 @@ import (
 // openPebble locks the manifest and opens it.
 func (db *DB) openPebble() (err error) {
 	dir := db.fs.PathJoin(db.dir, manifestDir)
-	if db.lock, err = pebble.LockDirectory(dir, db.fs); err != nil {
+	if db.lock, err = db.fs.Lock(db.fs.PathJoin(dir, "LOCK")); err != nil {
 		return fmt.Errorf("locking %s, which another process may have open: %w", dir, err)
 	}
 	opts := &pebble.Options{
-		FS: watchedFS{db.fs, db}, Lock: db.lock,
+		FS: watchedFS{db.fs, db},
+
 		MemTableSize: pebbleMem, CacheSize: pebbleCache, MaxOpenFiles: 64,
 		DisableTableStats:  true,
 		FormatMajorVersion: pebble.FormatNewest,
@@ -58,8 +59,9 @@ func (db *DB) openPebble() (err error) {
 	}()
 	select {
 	case err = <-opened:
-	case <-db.stopped: // what Pebble has begun it keeps, the lock too
-		return db.failed()
+	case <-db.stopped:
+		db.quiesce()
+		err = db.failed()
 	}
 	if err != nil {
 		err = errors.Join(err, db.lock.Close())
