@@ -236,8 +236,8 @@ func TestEquality(t *testing.T) {
 	files := recordTraffic(t, usualTraffic(7))
 	inputs := inputFlags(files)
 	want, stream := streamed(t, file, 1, inputs...)
-	if len(want) < int(*equalityRows)/3 || !strings.Contains(strings.Join(want, ""), `"label_order_count":2`) {
-		t.Fatalf("%d rows, or none with two orders: too little to compare", len(want))
+	if len(want) < int(*equalityRows)/3 || !strings.Contains(strings.Join(want, ""), `"label_click_count":2`) {
+		t.Fatalf("%d rows, or none with two clicks: too little to compare", len(want))
 	}
 	rnd := rand.New(rand.NewSource(1))
 	mixed := inputFlags(scattered(t, rnd, files))
