@@ -304,4 +304,3 @@ func TestEqualityOfRandomExperiments(t *testing.T) {
 		})
 	}
 }
-
