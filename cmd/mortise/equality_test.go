@@ -1,20 +1,14 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"io/fs"
 	"math/rand"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/mortise-dev/mortise/instances"
-	"github.com/mortise-dev/mortise/instances/parquet"
 	"github.com/mortise-dev/mortise/loadtest/traffic"
 )
 
@@ -76,6 +70,7 @@ instance:
   sample: {negatives: NEGATIVES, by: request_id}
 output:
   topic: {name: e.instances, format: json}
+  parquet: {path: not-set}
 `
 
 // experimentOf fills in an experiment's choices.
@@ -146,13 +141,16 @@ func scattered(t *testing.T, rnd *rand.Rand, files map[string]string) map[string
 }
 
 // streamed runs the experiment over a fresh embedded broker and returns its rows,
-// sorted, and the broker's directory.
+// sorted, which are those of its dataset too, and the broker's directory.
 func streamed(t *testing.T, file string, partitions int, args ...string) (rows []string, dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	bin := released(t)
-	atEnd(t, tool(t, bin, toEnd(append([]string{file, "--embedded", dir, "--partitions", fmt.Sprint(partitions)}, args...)...)...))
-	return topicRows(t, dir), dir
+	out := filepath.Join(dir, "out")
+	args = append([]string{file, "--embedded", dir, "--partitions", fmt.Sprint(partitions), "--set", "output.parquet.path=" + out}, args...)
+	atEnd(t, tool(t, released(t), toEnd(args...)...))
+	rows = topicRows(t, dir)
+	same(t, "the stream's dataset", parquetIn(t, out).rows, rows)
+	return rows, dir
 }
 
 func topicRows(t *testing.T, dir string) []string {
@@ -167,7 +165,7 @@ func replayed(t *testing.T, file string, partitions int, inputs []string) []stri
 	t.Helper()
 	dir := t.TempDir()
 	tool(t, released(t), append([]string{"replay", file, "--embedded", dir, "--listen", "127.0.0.1:0", "--partitions", fmt.Sprint(partitions)}, inputs...)...)
-	atEnd(t, tool(t, released(t), toEnd(file, "--embedded", dir)...))
+	atEnd(t, tool(t, released(t), toEnd(file, "--embedded", dir, "--set", "output.parquet.path="+filepath.Join(dir, "out"))...))
 	return topicRows(t, dir)
 }
 
@@ -176,55 +174,7 @@ func backfilled(t *testing.T, file string, args ...string) (rows []string, out s
 	t.Helper()
 	out = t.TempDir()
 	tool(t, released(t), append([]string{"backfill", file, "--out", out, "--scratch", t.TempDir()}, args...)...)
-	return datasetRows(t, out), out
-}
-
-// datasetRows reads a dataset's rows as JSON, sorted.
-func datasetRows(t *testing.T, dir string) (rows []string) {
-	t.Helper()
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !strings.HasSuffix(path, ".parquet") {
-			return err
-		}
-		own, err := parquetRows(path)
-		rows = append(rows, own...)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	slices.Sort(rows)
-	return rows
-}
-
-func parquetRows(path string) (rows []string, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	r, err := parquet.NewReader(f, info.Size())
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	enc, batch := instances.NewJSONEncoder(r.Columns()), make([]instances.Instance, 100)
-	for {
-		n, err := r.Read(batch)
-		for i := range batch[:n] {
-			rows = append(rows, string(enc.Append(nil, &batch[i])))
-		}
-		if errors.Is(err, io.EOF) {
-			return rows, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-	}
+	return parquetIn(t, out).rows, out
 }
 
 // TestEquality compares a stream over 1, 3 and 8 partitions, a replay, and
@@ -267,7 +217,9 @@ func TestEquality(t *testing.T) {
 func backfilledAs(t *testing.T, stream, file string, args ...string) []string {
 	t.Helper()
 	rows, out := backfilled(t, file, args...)
-	tool(t, released(t), "diff", "topic:e.instances", out, "--embedded", stream)
+	for _, side := range []string{"topic:e.instances", filepath.Join(stream, "out")} {
+		tool(t, released(t), "diff", side, out, "--embedded", stream)
+	}
 	return rows
 }
 
