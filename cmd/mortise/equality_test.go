@@ -169,8 +169,8 @@ func replayed(t *testing.T, file string, partitions int, inputs []string) []stri
 	return topicRows(t, dir)
 }
 
-// backfilled runs the batch and returns its rows, sorted, and the dataset.
-func backfilled(t *testing.T, file string, args ...string) (rows []string, out string) {
+// batchRows runs the batch and returns its rows, sorted, and the dataset.
+func batchRows(t *testing.T, file string, args ...string) (rows []string, out string) {
 	t.Helper()
 	out = t.TempDir()
 	tool(t, released(t), append([]string{"backfill", file, "--out", out, "--scratch", t.TempDir()}, args...)...)
@@ -213,10 +213,10 @@ func TestEquality(t *testing.T) {
 	}
 }
 
-// backfilledAs is backfilled, which diff must find equal to the stream.
+// backfilledAs is batchRows, which diff must find equal to the stream.
 func backfilledAs(t *testing.T, stream, file string, args ...string) []string {
 	t.Helper()
-	rows, out := backfilled(t, file, args...)
+	rows, out := batchRows(t, file, args...)
 	for _, side := range []string{"topic:e.instances", filepath.Join(stream, "out")} {
 		tool(t, released(t), "diff", side, out, "--embedded", stream)
 	}
