@@ -33,6 +33,7 @@ var ErrFenced = errors.New("another writer has committed for this task")
 // Commit is one task's step. What it holds is the store's during the call only.
 type Commit struct {
 	Task   string
+	Shard  uint16 // of everything that the task ever writes
 	Before []byte // the position that the task is known to be at; nil for none
 	After  []byte // nil forgets the task
 	Chunks []Chunk
@@ -40,17 +41,17 @@ type Commit struct {
 }
 
 // Chunk is tiles that are to be merged into those under a key. Keys of a commit
-// are distinct.
+// are distinct, and of its shard.
 type Chunk struct {
 	Key  Key
 	Data []byte
 }
 
-// Range is the chunks of a shard, group and level before one time, or with All
-// every chunk of the shard.
+// Range is the chunks of the commit's shard that are of one group and level and
+// before one time, or with All every chunk of the shard.
 type Range struct {
-	Shard, Group uint16
-	Level        uint8
-	Before       int32 // the first chunk that stays
-	All          bool
+	Group  uint16
+	Level  uint8
+	Before int32 // the first chunk that stays
+	All    bool
 }

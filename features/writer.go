@@ -220,7 +220,7 @@ func (w *Writer) Commit(ctx context.Context, meta []byte, watermarkMS int64) err
 		}
 		tiles += len(t.rows)
 	}
-	c := &Commit{Task: w.opts.Task, Before: w.before, Chunks: w.flusher.chunks, Drop: w.expired(&next)}
+	c := &Commit{Task: w.opts.Task, Shard: w.opts.Shard, Before: w.before, Chunks: w.flusher.chunks, Drop: w.expired(&next)}
 	c.After = next.append(nil)
 	if err := w.store.Commit(ctx, c); err != nil {
 		return w.fail(err)
@@ -260,7 +260,7 @@ func (w *Writer) expired(next *Position) (drop []Range) {
 		for level, spanMS := range g.Levels {
 			horizonMS := g.AsOf(w.keepMS) - g.keepMS[level]
 			before := floorDiv(horizonMS, spanMS*g.perChunk(level))
-			if r := (Range{Shard: w.opts.Shard, Group: w.numbers.groups[i], Level: uint8(level), Before: int32(before)}); !w.dropped[r] {
+			if r := (Range{Group: w.numbers.groups[i], Level: uint8(level), Before: int32(before)}); !w.dropped[r] {
 				drop = append(drop, r)
 			}
 			for c := range g.columns {
@@ -284,7 +284,7 @@ func Discard(ctx context.Context, store Store, task string) error {
 	if err != nil {
 		return fmt.Errorf("discarding the tiles of task %s: %w", task, err)
 	}
-	err = store.Commit(ctx, &Commit{Task: task, Before: all[task], Drop: []Range{{Shard: p.Shard, All: true}}})
+	err = store.Commit(ctx, &Commit{Task: task, Shard: p.Shard, Before: all[task], Drop: []Range{{All: true}}})
 	if err != nil {
 		return fmt.Errorf("discarding the tiles of task %s: %w", task, err)
 	}

@@ -53,16 +53,32 @@ func (k *kit) commit(c features.Commit) {
 	}
 }
 
-// put commits chunks of count 1 for a task that is where it should be.
-func (k *kit) put(task string, keys ...features.Key) {
+// put commits chunks of count 1 for the tasks that write the keys' shards.
+func (k *kit) put(keys ...features.Key) {
 	k.t.Helper()
-	before := k.positions()[task]
-	c := features.Commit{Task: task, Before: before, After: append(slices.Clone(before), 'x')}
+	commits := map[uint16]*features.Commit{}
 	for _, key := range keys {
+		c := commits[key.Shard]
+		if c == nil {
+			c = k.next(key.Shard)
+			commits[key.Shard] = c
+		}
 		c.Chunks = append(c.Chunks, features.Chunk{Key: key, Data: chunk(1)})
 	}
-	k.commit(c)
+	for _, c := range commits {
+		k.commit(*c)
+	}
 }
+
+// next is an empty commit of the task that writes a shard, from where it is.
+func (k *kit) next(shard uint16) *features.Commit {
+	k.t.Helper()
+	task := taskOf(shard)
+	before := k.positions()[task]
+	return &features.Commit{Task: task, Shard: shard, Before: before, After: append(slices.Clone(before), 'x')}
+}
+
+func taskOf(shard uint16) string { return fmt.Sprint("task ", shard) }
 
 func (k *kit) positions() map[string][]byte {
 	k.t.Helper()
@@ -157,14 +173,14 @@ func testMerge(k *kit) {
 		key(1, 0, 0, 5, "e"), key(0, 0, 0, -5, "e"), key(math.MaxUint16, math.MaxUint16, 7, math.MaxInt32, "{e}\xff*"), key(0, 0, 0, math.MinInt32, "e")}
 	none := make([]int, len(keys))
 	k.want(keys, none...)
-	k.put("t", keys[0])
+	k.put(keys[0])
 	k.want(keys, 1, 0, 0, 0, 0, 0, 0, 0, 0)
-	k.put("t", keys...)
-	k.put("u", keys[7], keys[0])
+	k.put(keys...)
+	k.put(keys[7], keys[0])
 	k.want(keys, 3, 1, 1, 1, 1, 1, 1, 2, 1)
 	k.reopen()
 	k.want(keys, 3, 1, 1, 1, 1, 1, 1, 2, 1)
-	k.put("t", keys...)
+	k.put(keys...)
 	k.want(keys, 4, 2, 2, 2, 2, 2, 2, 3, 2)
 	k.want(nil)
 }
@@ -190,7 +206,7 @@ func testBuffers(k *kit) {
 
 func testReadEnds(k *kit) {
 	keys := []features.Key{key(0, 0, 0, 0, "a"), key(0, 0, 0, 0, "b"), key(0, 0, 0, 0, "c")}
-	k.put("t", keys...)
+	k.put(keys...)
 	stop, calls := errors.New("stop"), 0
 	err := k.store.Read(context.Background(), keys, func(int, []byte) error { calls++; return stop })
 	if !errors.Is(err, stop) || calls != 1 {
@@ -200,9 +216,9 @@ func testReadEnds(k *kit) {
 
 func testFencing(k *kit) {
 	at := key(0, 0, 0, 0, "e")
-	k.put("t", at)
+	k.put(at)
 	for _, before := range [][]byte{nil, []byte("y"), []byte("xx")} {
-		c := features.Commit{Task: "t", Before: before, After: []byte("z"), Chunks: []features.Chunk{{Key: at, Data: chunk(5)}}, Drop: []features.Range{{All: true}}}
+		c := features.Commit{Task: taskOf(0), Before: before, After: []byte("z"), Chunks: []features.Chunk{{Key: at, Data: chunk(5)}}, Drop: []features.Range{{All: true}}}
 		if err := k.store.Commit(context.Background(), &c); !errors.Is(err, features.ErrFenced) {
 			k.t.Errorf("over %q: %v", before, err)
 		}
@@ -213,11 +229,11 @@ func testFencing(k *kit) {
 	}
 	k.reopen()
 	k.want([]features.Key{at}, 1)
-	if got := k.positions(); len(got) != 1 || string(got["t"]) != "x" {
+	if got := k.positions(); len(got) != 1 || string(got[taskOf(0)]) != "x" {
 		k.t.Errorf("positions %q", got)
 	}
-	k.commit(features.Commit{Task: "t", Before: []byte("x")}) // forget it
-	k.put("t", at)
+	k.commit(features.Commit{Task: taskOf(0), Before: []byte("x")}) // forget it
+	k.put(at)
 	k.want([]features.Key{at}, 2)
 }
 
@@ -225,13 +241,13 @@ func testFencing(k *kit) {
 func testRace(k *kit) {
 	at := key(3, 0, 0, 0, "e")
 	for round := range 20 {
-		before := k.positions()["t"]
+		before := k.positions()[taskOf(3)]
 		var mu sync.Mutex
 		var group sync.WaitGroup
 		won := 0
 		for i := range 4 {
 			group.Go(func() {
-				c := features.Commit{Task: "t", Before: before, After: fmt.Append(nil, round, i), Chunks: []features.Chunk{{Key: at, Data: chunk(1)}}}
+				c := features.Commit{Task: taskOf(3), Shard: 3, Before: before, After: fmt.Append(nil, round, i), Chunks: []features.Chunk{{Key: at, Data: chunk(1)}}}
 				err := k.store.Commit(context.Background(), &c)
 				mu.Lock()
 				defer mu.Unlock()
@@ -261,12 +277,12 @@ func testDrop(k *kit) {
 			}
 		}
 	}
-	k.put("t", keys...)
-	drop := func(r features.Range) {
+	k.put(keys...)
+	drop := func(shard uint16, r features.Range) {
 		k.t.Helper()
-		before := k.positions()["t"]
-		k.commit(features.Commit{Task: "t", Before: before, After: append(before, 'd'), Drop: []features.Range{r},
-			Chunks: []features.Chunk{{Key: key(0, 0, 1, 8, "new"), Data: chunk(1)}}})
+		c := k.next(shard)
+		c.Drop, c.Chunks = []features.Range{r}, []features.Chunk{{Key: key(shard, 0, 1, 8, "new"), Data: chunk(1)}}
+		k.commit(*c)
 	}
 	gone := func(is func(key *features.Key) bool) {
 		k.t.Helper()
@@ -280,10 +296,10 @@ func testDrop(k *kit) {
 			}
 		}
 	}
-	drop(features.Range{Shard: 0, Group: 0, Level: 1, Before: math.MinInt32})
+	drop(0, features.Range{Group: 0, Level: 1, Before: math.MinInt32})
 	gone(func(*features.Key) bool { return false })
 	k.want([]features.Key{key(0, 0, 1, 8, "new")}, 1)
-	drop(features.Range{Shard: 0, Group: 0, Level: 1, Before: 10}) // chunks of the same commit, too
+	drop(0, features.Range{Group: 0, Level: 1, Before: 10}) // chunks of the same commit, too
 	dropped := func(key *features.Key) bool {
 		return key.Shard == 0 && key.Group == 0 && key.Level == 1 && key.Chunk < 10
 	}
@@ -291,9 +307,9 @@ func testDrop(k *kit) {
 	k.want([]features.Key{key(0, 0, 1, 8, "new")}, 0)
 	k.reopen()
 	gone(dropped)
-	k.put("t", key(0, 0, 1, 8, "new"))
+	k.put(key(0, 0, 1, 8, "new"))
 	k.want([]features.Key{key(0, 0, 1, 8, "new")}, 1)
-	drop(features.Range{Shard: 1, All: true})
+	drop(1, features.Range{All: true})
 	gone(func(key *features.Key) bool { return key.Shard == 1 || dropped(key) })
 }
 
@@ -304,8 +320,8 @@ func testMany(k *kit) {
 	for i := range n {
 		keys = append(keys, key(uint16(i%3), 0, 0, int32(i%7), fmt.Sprint("entity ", i)))
 	}
-	k.put("t", keys...)
-	k.put("t", keys[:n/2]...)
+	k.put(keys...)
+	k.put(keys[:n/2]...)
 	k.reopen()
 	for i, got := range k.counts(slices.Concat(keys, []features.Key{key(0, 0, 0, 0, "none")})...) {
 		want := 1
@@ -335,7 +351,7 @@ func testConcurrent(k *kit) {
 		group.Go(func() {
 			var before []byte
 			for n := range commits {
-				c := features.Commit{Task: fmt.Sprint(task), Before: before, After: fmt.Append(nil, n)}
+				c := features.Commit{Task: taskOf(uint16(task)), Shard: uint16(task), Before: before, After: fmt.Append(nil, n)}
 				for _, key := range keys(task) {
 					c.Chunks = append(c.Chunks, features.Chunk{Key: key, Data: chunk(1)})
 				}

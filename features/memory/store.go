@@ -99,7 +99,7 @@ func (s *Store) Commit(_ context.Context, c *features.Commit) error {
 		s.put(&c.Chunks[i].Key, merged[i])
 	}
 	for i := range c.Drop {
-		s.drop(&c.Drop[i])
+		s.drop(c.Shard, &c.Drop[i])
 	}
 	if s.positions == nil {
 		s.positions = map[string][]byte{}
@@ -138,8 +138,8 @@ func (s *Store) put(key *features.Key, chunk []byte) {
 	s.chunks[p][string(key.Entity)] = chunk
 }
 
-func (s *Store) drop(r *features.Range) {
+func (s *Store) drop(shard uint16, r *features.Range) {
 	maps.DeleteFunc(s.chunks, func(p prefix, _ map[string][]byte) bool {
-		return p.shard == r.Shard && (r.All || p.group == r.Group && p.level == r.Level && p.chunk < r.Before)
+		return p.shard == shard && (r.All || p.group == r.Group && p.level == r.Level && p.chunk < r.Before)
 	})
 }

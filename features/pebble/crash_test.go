@@ -2,10 +2,8 @@ package pebble_test
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -19,86 +17,20 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
-	mortise "github.com/mortise-dev/mortise"
-	"github.com/mortise-dev/mortise/features"
 	"github.com/mortise-dev/mortise/features/featurestest"
 	"github.com/mortise-dev/mortise/features/pebble"
 )
 
-// The history of these tests: commit n adds one event to each of n%7+1 items, and
-// says n in its position.
+var history = featurestest.History{Task: "t"}
 
-var historySet = func() *features.Set {
-	set, err := features.Compile([]features.Definition{
-		featurestest.Define("n", "views", "count", "", 24*3600e9, 60e9, "item"),
-		featurestest.Define("sum", "views", "sum(qty)", "", 24*3600e9, 60e9, "item"),
-	}, featurestest.Sources)
-	if err != nil {
-		panic(err)
-	}
-	return set
-}()
-
-func items(commit int) int { return commit%7 + 1 }
-
-func historyWriter(store features.Store) (*features.Writer, int, error) {
-	w, err := features.OpenWriter(context.Background(), historySet, store, features.WriterOptions{Task: "t", Slot: featurestest.Slot, SinceMS: math.MinInt64})
-	if err != nil {
-		return nil, 0, err
-	}
-	n := 0
-	if meta := string(w.Position().Meta); meta != "" {
-		n, err = strconv.Atoi(meta)
-	}
-	return w, n, err
-}
-
-func runCommit(w *features.Writer, n int) error {
-	for i := range items(n) {
-		row := mortise.Row{mortise.StringValue(fmt.Sprint("i", i)), mortise.IntValue(1), mortise.NullValue(), mortise.IntValue(int64(n)), mortise.NullValue(),
-			mortise.TimestampValue(0), mortise.BoolValue(true), mortise.ListValue(nil)}
-		if err := w.Add(0, row, featurestest.Base+int64(n%90)*60_000); err != nil {
-			return err
-		}
-	}
-	return w.Commit(context.Background(), fmt.Append(nil, n), math.MaxInt64)
-}
-
-// checkHistory opens what a crash left and returns the commit that it is at: every
-// event up to there counts once, and none after.
+// checkHistory opens what a crash left and returns the commit that it is at.
 func checkHistory(dir string, opts pebble.Options) (commit int, err error) {
 	db, err := pebble.Open(dir, opts)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	w, commit, err := historyWriter(db)
-	if err != nil || !w.Began() {
-		return 0, err
-	}
-	r, err := features.OpenReader(context.Background(), historySet, db, features.ReaderOptions{Tasks: [][]string{{"t"}, {"t"}}})
-	if err != nil {
-		return 0, err
-	}
-	if err := r.Refresh(context.Background()); err != nil {
-		return 0, err
-	}
-	for i := range 8 {
-		count, sum := 0, 0
-		for n := 1; n <= commit; n++ {
-			if i < items(n) {
-				count, sum = count+1, sum+n
-			}
-		}
-		l := []features.Lookup{{Entity: fmt.Append(nil, "i", i), AsOfMS: featurestest.Base + 6*3_600_000}}
-		if err := r.Read(context.Background(), l); err != nil {
-			return 0, err
-		}
-		if got := l[0].Values; got[0].Int() != int64(count) || got[1].Int() != int64(sum) {
-			return 0, fmt.Errorf("item %d at commit %d: count %d and sum %d, want %d and %d", i, commit, got[0].Int(), got[1].Int(), count, sum)
-		}
-	}
-	return commit, nil
+	commit, err = history.Check(db)
+	return commit, errors.Join(err, db.Close())
 }
 
 // TestKillAnywhere ends the process before every change of the file system, Pebble's
@@ -132,12 +64,12 @@ func TestKillAnywhere(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w, _, err := historyWriter(db)
+			w, _, err := history.Writer(db)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for n := 1; n <= 60; n++ {
-				if err := runCommit(w, n); err != nil {
+				if err := history.Commit(w, n); err != nil {
 					t.Fatal(err)
 				}
 				done.Store(int64(n))
@@ -177,13 +109,13 @@ func child(dir string) error {
 	if err != nil {
 		return err
 	}
-	w, n, err := historyWriter(db)
+	w, n, err := history.Writer(db)
 	if err != nil {
 		return err
 	}
 	for {
 		n++
-		if err := runCommit(w, n); err != nil {
+		if err := history.Commit(w, n); err != nil {
 			return err
 		}
 		fmt.Println(n)

@@ -253,7 +253,7 @@ func fill(batch *pebble.Batch, c *features.Commit) error {
 		}
 	}
 	for i := range c.Drop {
-		from, to := bounds(&c.Drop[i])
+		from, to := bounds(c.Shard, &c.Drop[i])
 		if err := batch.DeleteRange(from, to, nil); err != nil {
 			return err
 		}
@@ -266,13 +266,13 @@ func fill(batch *pebble.Batch, c *features.Commit) error {
 }
 
 // bounds are the first key of a range and the first behind it.
-func bounds(r *features.Range) (from, to []byte) {
-	first := features.Key{Shard: r.Shard, Group: r.Group, Level: r.Level, Chunk: -1 << 31}
+func bounds(shard uint16, r *features.Range) (from, to []byte) {
+	first := features.Key{Shard: shard, Group: r.Group, Level: r.Level, Chunk: -1 << 31}
 	last := first
 	last.Chunk = r.Before
 	if r.All {
-		from = binary.BigEndian.AppendUint16([]byte{rowChunk}, r.Shard)
-		if to = binary.BigEndian.AppendUint16([]byte{rowChunk}, r.Shard+1); r.Shard+1 == 0 {
+		from = binary.BigEndian.AppendUint16([]byte{rowChunk}, shard)
+		if to = binary.BigEndian.AppendUint16([]byte{rowChunk}, shard+1); shard+1 == 0 {
 			to = []byte{rowChunk + 1}
 		}
 		return from, to

@@ -1,0 +1,149 @@
+// Package redistest runs a real Redis, in processes of its own on loopback, for
+// tests. It belongs to no stage. .ci/provision installs the server.
+package redistest
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mortise-dev/mortise/internal/provisioned"
+)
+
+// Server is a Redis server that a test may kill and start again.
+type Server struct {
+	Addr string // host:port
+	args []string
+	life io.Closer // the supervisor's standard input
+	done chan struct{}
+	out  output
+}
+
+// supervise runs a server until standard input ends, as it does when the test
+// process dies, however it does.
+const supervise = `"$@" </dev/null & server=$!; exec <&3; cat >/dev/null; kill -9 $server; wait $server`
+
+// Start starts a server that keeps what it was told on disk before it answers, in
+// a folder of the test, and ends with the test. args are further settings, as on
+// its command line. Where Redis is not installed the test is left out
+// (internal/provisioned).
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	s := newServer(t, append([]string{"--dir", t.TempDir(), "--appendonly", "yes", "--appendfsync", "everysec"}, args...)...)
+	t.Cleanup(s.Kill)
+	return s
+}
+
+var shared struct {
+	sync.Mutex
+	server *Server
+}
+
+// Shared returns the one server of this test binary, started by the first call, which
+// ends with the process. It keeps nothing on disk, and its tests keep out of each
+// other's way by the names of their keys.
+func Shared(t testing.TB) *Server {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.server == nil {
+		shared.server = newServer(t, "--dir", os.TempDir(), "--appendonly", "no")
+	}
+	return shared.server
+}
+
+func newServer(t testing.TB, args ...string) *Server {
+	t.Helper()
+	program := provisioned.Tool(t, "redis-server")
+	port := freePort(t)
+	s := &Server{Addr: fmt.Sprint("127.0.0.1:", port)}
+	s.args = append([]string{"-c", "exec 3<&0; " + supervise, "sh", program, "--bind", "127.0.0.1", "--port", fmt.Sprint(port), "--save", "", "--daemonize", "no"}, args...)
+	s.Restart(t)
+	return s
+}
+
+// Restart starts the server, which is not running, on what it has on disk.
+func (s *Server) Restart(t testing.TB) {
+	t.Helper()
+	cmd := exec.Command("sh", s.args...)
+	up := s.out.await("Ready to accept connections")
+	cmd.Stdout, cmd.Stderr = &s.out, &s.out
+	var err error
+	if s.life, err = cmd.StdinPipe(); err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { cmd.Wait(); close(done) }()
+	s.done = done
+	select {
+	case <-up:
+	case <-time.After(30 * time.Second):
+		s.Kill()
+		t.Fatalf("redis-server is not up after 30s: %s", s.out.String())
+	}
+}
+
+// Kill ends the server by kill -9, if it runs.
+func (s *Server) Kill() {
+	if s.done != nil {
+		s.life.Close()
+		<-s.done
+		s.done = nil
+	}
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// output is what a server prints.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	want string
+	said chan struct{}
+}
+
+// Write takes what is printed.
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Write(p)
+	if o.said != nil && bytes.Contains(o.text.Bytes(), []byte(o.want)) {
+		close(o.said)
+		o.said = nil
+	}
+	return len(p), nil
+}
+
+// await forgets what was printed, and returns what is closed once the text is.
+func (o *output) await(text string) <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Reset()
+	said := make(chan struct{})
+	o.want, o.said = text, said
+	return said
+}
+
+// String returns what was printed.
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
