@@ -13,20 +13,13 @@ import (
 // checkAtOnce is how many files are looked at together: far ones take their time.
 const checkAtOnce = 16
 
+// keptBytes bounds the first line that is kept of a file, so that Merge need not
+// open it again for that.
+const keptBytes = 16 << 10
+
 // checkAll looks into every file, and then at how they agree.
 func checkAll(files []*file, o *Options) error {
-	faults := make([]error, len(files))
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, checkAtOnce)
-	for i, f := range files {
-		slots <- struct{}{}
-		wg.Go(func() {
-			faults[i] = f.check(o)
-			<-slots
-		})
-	}
-	wg.Wait()
-	faults = slices.DeleteFunc(faults, func(err error) bool { return err == nil })
+	faults := forEach(files, func(f *file) error { return f.check(o) })
 	if len(faults) == 0 {
 		for _, f := range files {
 			if err := f.checkColumns(o, files); err != nil {
@@ -34,13 +27,49 @@ func checkAll(files []*file, o *Options) error {
 			}
 		}
 	}
+	return summary(faults, len(files))
+}
+
+// readFirst reads the first rows of files that check did not read that far.
+func readFirst(files []*file, o *Options) error {
+	return summary(forEach(files, func(f *file) error {
+		if f.format != columnar || f.empty || f.first != nil {
+			return nil
+		}
+		r, err := f.rows(o, new(atomic.Int64))
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		return f.keep(r.Next())
+	}), len(files))
+}
+
+// forEach calls each for several files at once, and returns its errors in order.
+func forEach(files []*file, each func(f *file) error) []error {
+	faults := make([]error, len(files))
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, checkAtOnce)
+	for i, f := range files {
+		slots <- struct{}{}
+		wg.Go(func() {
+			faults[i] = each(f)
+			<-slots
+		})
+	}
+	wg.Wait()
+	return slices.DeleteFunc(faults, func(err error) bool { return err == nil })
+}
+
+// summary makes one error of those of several files.
+func summary(faults []error, files int) error {
 	switch len(faults) {
 	case 0:
 		return nil
 	case 1:
 		return faults[0]
 	}
-	return fmt.Errorf("%w (and %d more of %d files cannot be read either)", faults[0], len(faults)-1, len(files))
+	return fmt.Errorf("%w (and %d more of %d files cannot be read either)", faults[0], len(faults)-1, files)
 }
 
 // check finds out the file's format and reads its beginning, if it can be read
@@ -53,9 +82,8 @@ func (f *file) check(o *Options) error {
 	if f.format == columnar {
 		return f.checkTable(o)
 	}
-	var aside atomic.Int64
-	t, err := openText(f, &aside)
-	if errors.Is(err, parquetText) && t == nil {
+	t, err := openText(f, new(atomic.Int64))
+	if err != nil && errors.Is(err, parquetText) {
 		f.format = columnar
 		return f.checkTable(o)
 	}
@@ -63,10 +91,7 @@ func (f *file) check(o *Options) error {
 		return err
 	}
 	f.packed = t.format
-	if err := t.Close(); err != nil {
-		return err
-	}
-	r, err := f.rows(o, &aside)
+	r, err := f.textRows(t, o)
 	if err != nil {
 		return err
 	}
@@ -74,9 +99,17 @@ func (f *file) check(o *Options) error {
 	if c, ok := r.(*csvRows); ok {
 		f.columns = c.names
 	}
-	_, err = r.Next()
+	return f.keep(r.Next())
+}
+
+// keep notes the file's first line, if it is short, or that there is none.
+func (f *file) keep(line Line, err error) error {
 	if f.empty = errors.Is(err, io.EOF); f.empty {
 		return nil
+	}
+	if err == nil && len(line.Data) < keptBytes {
+		line.Data = slices.Clone(line.Data)
+		f.first = &line
 	}
 	return err
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sync/atomic"
 )
 
 // errOpenQuote is what a ReadError wraps for a quote that nothing closes.
@@ -30,12 +29,8 @@ type csvRows struct {
 	out   []byte
 }
 
-// openCSV opens a file and reads its names.
-func openCSV(f *file, comma byte, o *Options, read *atomic.Int64) (*csvRows, error) {
-	t, err := openText(f, read)
-	if err != nil {
-		return nil, err
-	}
+// openCSV begins to read a text: its names.
+func openCSV(f *file, t *text, comma byte, o *Options) (RowReader, error) {
 	c := &csvRows{text: t, comma: comma}
 	if err := c.header(f, o); err != nil {
 		return nil, errors.Join(err, c.Close())

@@ -180,7 +180,7 @@ func FuzzCSV(f *testing.F) {
 			}
 		}
 		var got []string
-		r, err := openCSV(&file{name: "x.csv", place: pipe{bytes.NewReader(data)}, sizeBytes: -1}, ',', &o, new(atomic.Int64))
+		r, err := (&file{name: "x.csv", place: pipe{bytes.NewReader(data)}, sizeBytes: -1, format: commas}).rows(&o, new(atomic.Int64))
 		for err == nil {
 			var line Line
 			if line, err = r.Next(); err == nil {

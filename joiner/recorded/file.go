@@ -22,6 +22,7 @@ type file struct {
 	columns []string // of CSV and Parquet
 	groups  []Group  // of Parquet
 	empty   bool
+	first   *Line // if it is known, and short
 }
 
 // openFile finds the file that path names.
@@ -38,36 +39,23 @@ func openFile(path string, stdin io.Reader) *file {
 
 // rows reads the file from its beginning. What it reads is counted in read.
 func (f *file) rows(o *Options, read *atomic.Int64) (RowReader, error) {
-	var r RowReader
-	var err error
-	switch f.format {
-	case columnar:
-		r, err = f.openTableRows(o, 0, -1, read)
-	case commas:
-		r, err = openCSV(f, ',', o, read)
-	case tabs:
-		r, err = openCSV(f, '\t', o, read)
-	default:
-		r, err = f.openLines(o, 0, -1, read)
+	if f.format == columnar {
+		return f.tableRows(o, 0, -1, read)
 	}
-	if err != nil {
-		return nil, err // a nil *lines would not be a nil RowReader
-	}
-	return r, nil
-}
-
-// openLines reads the JSON lines that begin in bytes [from, to), or all when to
-// is negative.
-func (f *file) openLines(o *Options, from, to int64, read *atomic.Int64) (*lines, error) {
-	var t *text
-	var err error
-	if to < 0 {
-		t, err = openText(f, read)
-	} else {
-		t, err = openPart(f, from, to, read)
-	}
+	t, err := openText(f, read)
 	if err != nil {
 		return nil, err
+	}
+	return f.textRows(t, o)
+}
+
+// textRows reads the rows of a text. It closes the text, be it after an error.
+func (f *file) textRows(t *text, o *Options) (RowReader, error) {
+	switch f.format {
+	case commas:
+		return openCSV(f, t, ',', o)
+	case tabs:
+		return openCSV(f, t, '\t', o)
 	}
 	_, folders := f.members(o, nil)
 	return &lines{text: t, folders: folders}, nil

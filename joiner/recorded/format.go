@@ -7,6 +7,7 @@ import (
 	"io"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -104,17 +105,17 @@ func decompress(r *bufio.Reader) (text *bufio.Reader, packed string, release fun
 	}
 	switch {
 	case bytes.HasPrefix(head, gzipMagic):
-		z, err := gzip.NewReader(r)
+		z, err := openGzip(r)
 		if err != nil {
 			return nil, "gzip", nil, err
 		}
-		text, packed, release = bufio.NewReaderSize(z, bufferBytes), "gzip", func() {}
+		text, packed, release = bufio.NewReaderSize(z, bufferBytes), "gzip", func() { gzips.Put(z) }
 	case bytes.HasPrefix(head, zstdMagic), isSkippable(head):
-		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindowBytes))
+		z, err := openZstd(r)
 		if err != nil {
 			return nil, "zstd", nil, err
 		}
-		text, packed, release = bufio.NewReaderSize(z, bufferBytes), "zstd", z.Close
+		text, packed, release = bufio.NewReaderSize(z, bufferBytes), "zstd", func() { closeZstd(z) }
 	default:
 		return r, plainText, func() {}, nil
 	}
@@ -125,6 +126,31 @@ func decompress(r *bufio.Reader) (text *bufio.Reader, packed string, release fun
 		}
 	}
 	return text, packed, release, nil
+}
+
+// Decompressors are used again: each has megabytes of buffers.
+var gzips, zstds sync.Pool
+
+func openGzip(r io.Reader) (*gzip.Reader, error) {
+	if z, ok := gzips.Get().(*gzip.Reader); ok {
+		return z, z.Reset(r)
+	}
+	return gzip.NewReader(r)
+}
+
+func openZstd(r io.Reader) (*zstd.Decoder, error) {
+	if z, ok := zstds.Get().(*zstd.Decoder); ok {
+		return z, z.Reset(r)
+	}
+	return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindowBytes))
+}
+
+func closeZstd(z *zstd.Decoder) {
+	if z.Reset(nil) == nil { // or it has an error that it keeps
+		zstds.Put(z)
+	} else {
+		z.Close()
+	}
 }
 
 // isSkippable recognizes a zstd stream that begins with a skippable frame, as

@@ -69,6 +69,9 @@ func Merge(streams ...Stream) (*Merged, error) {
 	}
 	for i := range m.streams {
 		s := &m.streams[i]
+		if err := readFirst(s.Files.files, &s.Files.opts); err != nil {
+			return nil, errors.Join(err, m.Close())
+		}
 		for j := range s.Files.files {
 			r := &run{stream: i, file: j, src: s, order: math.MinInt64}
 			more, err := r.begin()
@@ -138,6 +141,15 @@ func (m *Merged) Close() error {
 // twice. What it reads is counted when the file is read in earnest.
 func (r *run) begin() (more bool, err error) {
 	o, f, read := &r.src.Files.opts, r.src.Files.files[r.file], &r.src.Files.read
+	if f.empty {
+		read.Add(f.sizeBytes)
+		return false, nil
+	}
+	if f.first != nil {
+		r.head = f.first.Data
+		r.understand(*f.first)
+		return true, nil
+	}
 	again := f.sizeBytes >= 0
 	var aside atomic.Int64
 	counter := read

@@ -153,7 +153,7 @@ func TestObjectsThroughTrouble(t *testing.T) {
 	for name, data := range map[string][]byte{"a.jsonl": text, "a.jsonl.gz": gzipped(t, text), "a.jsonl.zst": zstded(t, text)} {
 		b := &bucket{objects: map[string][]byte{name: data}}
 		b.fail = func() error {
-			if rng.IntN(3) == 0 {
+			if rng.IntN(20) == 0 {
 				return errors.New("500 Internal Server Error")
 			}
 			return nil

@@ -64,8 +64,8 @@ type tableRows struct {
 	count progress
 }
 
-// openTableRows reads row groups [from, to), or all when to is negative.
-func (f *file) openTableRows(o *Options, from, to int, read *atomic.Int64) (*tableRows, error) {
+// tableRows reads row groups [from, to), or all when to is negative.
+func (f *file) tableRows(o *Options, from, to int, read *atomic.Int64) (RowReader, error) {
 	t, file, err := f.openTable(o)
 	if err != nil {
 		return nil, err

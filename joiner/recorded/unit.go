@@ -65,20 +65,17 @@ func cut(size, p, n int64) int64 { return size/n*p + min(size%n, p) }
 // Open opens the unit's lines. What is read of them counts in Files.Progress.
 func (u *Unit) Open() (RowReader, error) {
 	file, o, read := u.files.files[u.File], &u.files.opts, &u.files.read
-	var r RowReader
-	var err error
 	switch {
 	case u.to < 0:
 		return file.rows(o, read)
 	case file.format == columnar:
-		r, err = file.openTableRows(o, int(u.from), int(u.to), read)
-	default:
-		r, err = file.openLines(o, u.from, u.to, read)
+		return file.tableRows(o, int(u.from), int(u.to), read)
 	}
+	t, err := openPart(file, u.from, u.to, read)
 	if err != nil {
-		return nil, err // a nil *lines would not be a nil RowReader
+		return nil, err
 	}
-	return r, nil
+	return file.textRows(t, o)
 }
 
 // Bytes is the unit's size on disk; -1 when it cannot be known.
