@@ -36,7 +36,8 @@ type lane struct {
 	redo      *dataset.Range // a part that somebody began: its rows, no more and no less
 	part      *dataset.PartWriter
 	writtenBy writer    // of the part's rows
-	since     time.Time // when the part's first row came
+	since     time.Time // when the part's first record came
+	passed    bool      // records that are no rows lie behind published
 	to        int64     // where a stuck part ends
 
 	retryAt time.Time
@@ -139,7 +140,7 @@ func (l *lane) takeOne(ctx context.Context, rec *mortise.Record) error {
 	}
 	l.next = rec.Offset + 1
 	if !ours {
-		l.counts.foreign++
+		l.pass()
 		return nil
 	}
 	if err := l.decoder.Decode(rec.Value, &l.row); err != nil {
@@ -156,6 +157,17 @@ func (l *lane) takeOne(ctx context.Context, rec *mortise.Record) error {
 		return l.fail(ctx, "keeping rows on the local disk", err)
 	}
 	return nil
+}
+
+// pass goes past a record that is no row of the experiment. A part says so in the
+// end, even one without rows: others could not tell what lies there from rows that
+// are still to be archived.
+func (l *lane) pass() {
+	l.counts.foreign++
+	if l.part == nil && !l.passed {
+		l.since = l.opts.Now()
+	}
+	l.passed = true
 }
 
 // writerOf returns which version of an experiment wrote a row, and whether it is
@@ -191,9 +203,9 @@ func (l *lane) roll(ctx context.Context, end int64, ending bool) error {
 			return nil
 		}
 		return l.publish(ctx, l.redo.To)
-	case l.part == nil:
+	case l.part == nil && !l.passed:
 		return nil
-	case l.part.Bytes() >= out.RollSizeBytes, l.opts.Now().Sub(l.since) >= out.RollEvery, ending && l.next >= end:
+	case l.part != nil && l.part.Bytes() >= out.RollSizeBytes, l.opts.Now().Sub(l.since) >= out.RollEvery, ending && l.next >= end:
 		return l.publish(ctx, l.next)
 	}
 	return nil
@@ -202,7 +214,7 @@ func (l *lane) roll(ctx context.Context, end int64, ending bool) error {
 // publish publishes the part up to an offset. The lane is reading after it, or
 // stuck or lost.
 func (l *lane) publish(ctx context.Context, to int64) error {
-	if l.part == nil { // a part that is redone may have no rows
+	if l.part == nil { // a part may have no rows
 		l.part = l.dataset.NewPart(l.origin, l.published)
 	}
 	began := l.opts.Now()
@@ -219,7 +231,7 @@ func (l *lane) publish(ctx context.Context, to int64) error {
 		l.state, l.to = stuck, to
 		return l.failStuck(ctx, err)
 	}
-	l.part, l.redo, l.published = nil, nil, to
+	l.part, l.redo, l.published, l.passed = nil, nil, to, false
 	l.counts.publishes.Observe(l.opts.Now().Sub(began))
 	l.counts.parts++
 	l.counts.rows, l.counts.bytes = l.counts.rows+info.Rows, l.counts.bytes+info.Bytes
@@ -253,7 +265,7 @@ func (l *lane) drop() {
 			l.opts.Log.Warn("dropping rows that are read again", "err", err)
 		}
 	}
-	l.part, l.redo, l.state = nil, nil, lost
+	l.part, l.redo, l.state, l.passed = nil, nil, lost, false
 }
 
 // fail drops the part for an error that may pass.

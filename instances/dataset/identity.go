@@ -66,8 +66,8 @@ func (d *Dataset) checkEmpty(ctx context.Context) error {
 		if !strings.HasSuffix(key, fileSuffix) {
 			return nil
 		}
-		if _, err := d.get(ctx, identityKey); err == nil {
-			return nil // somebody has made the dataset meanwhile
+		if _, err := d.get(ctx, identityKey); err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return err // nil: somebody has made the dataset meanwhile
 		}
 		return &MismatchError{d.bucket.String(), fmt.Sprintf("there are Parquet files, such as %s, but no %s: what reads the folder would mix them with the rows of %s: name an empty folder",
 			key, identityKey, d.opts.Experiment)}
