@@ -2,12 +2,10 @@ package kafka
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -22,7 +20,7 @@ import (
 func (c *Connection) security() ([]kgo.Opt, error) {
 	var opts []kgo.Opt
 	if c.TLS.Enabled {
-		conf, err := c.tlsConfig()
+		conf, err := c.TLS.Config()
 		if err != nil {
 			return nil, err
 		}
@@ -36,31 +34,6 @@ func (c *Connection) security() ([]kgo.Opt, error) {
 		opts = append(opts, kgo.SASL(mechanism))
 	}
 	return opts, nil
-}
-
-func (c *Connection) tlsConfig() (*tls.Config, error) {
-	conf := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.TLS.SkipCertVerify}
-	if path := c.TLS.RootCAsFile; path != "" {
-		pem, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("reading tls.root_cas_file: %w", err)
-		}
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("reading tls.root_cas_file: %s holds no PEM certificate", path)
-		}
-	}
-	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
-		return nil, errors.New("tls.cert_file and tls.key_file go together: set both or neither")
-	}
-	if c.TLS.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(c.TLS.CertFile, c.TLS.KeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading tls.cert_file %s and tls.key_file %s: %w", c.TLS.CertFile, c.TLS.KeyFile, err)
-		}
-		conf.Certificates = []tls.Certificate{pair}
-	}
-	return conf, nil
 }
 
 func (c *Connection) mechanism() (sasl.Mechanism, error) {

@@ -31,6 +31,8 @@ func (l *loader) kafka(n *node) Kafka {
 	k.FetchMaxBytes = n.get("fetch_max_bytes").size(k.FetchMaxBytes)
 	k.TLS = l.tls(n.get("tls"))
 	k.SASL = l.sasl(n.get("sasl"))
+	k.SchemaRegistry = l.registry(n.get("schema_registry"))
+	l.registryFaulty = n.has("schema_registry") && len(k.SchemaRegistry.URLs) == 0
 	if k.SASL.Mechanism == "PLAIN" && !k.TLS.Enabled {
 		l.warn(n.get("sasl").get("mechanism").at, Insecure, "PLAIN without tls sends the password in clear text").Help = "add tls: {enabled: true}, or use SCRAM-SHA-512"
 	}

@@ -29,10 +29,7 @@ func (l *loader) outputTopic(n *node) {
 	}
 	o := &l.exp.Output
 	o.Topic = n.get("name").string("")
-	o.Format = n.get("format").string("json")
-	if f := n.get("format"); o.Format != "json" {
-		l.fail(f.at, NotBuilt, "%s instances are checked, but this version cannot encode them yet", o.Format).Help = "use format: json"
-	}
+	l.outputFormat(n)
 	for _, s := range l.exp.Sources {
 		if o.Topic != "" && s.Topic == o.Topic {
 			l.fail(n.get("name").at, Conflict, "the instances would go into the topic of the source `%s`", s.Name).Help = "give them a topic of their own"

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -56,10 +57,9 @@ func (l *loader) source(name string, n *node, info *sourceNode) Source {
 		MaxAhead:       n.get("max_ahead").duration(defaultMaxAhead),
 		Repartition:    n.get("repartition").bool(false),
 	}
-	if f := n.get("format"); s.Format != "json" {
-		l.fail(f.at, NotBuilt, "%s sources are checked, but this version cannot read them yet", s.Format).Help = "use format: json"
-	}
 	s.Fields, info.whole = l.fields(n.get("fields"), "declare at least the event time and the key")
+	s.From = fieldPaths(n.get("fields"))
+	l.sourceFormat(n, &s, info.whole)
 	if info.whole {
 		l.eventTime(n.get("event_time"), &s)
 		if info.whole = l.derive(n.get("derive"), &s); info.whole {
@@ -91,12 +91,35 @@ func (l *loader) fields(n *node, needOne string) (mortise.Schema, bool) {
 	return out, whole
 }
 
+// fieldPaths are the fields that lie elsewhere than under their names.
+func fieldPaths(n *node) map[string][]string {
+	var paths map[string][]string
+	if n == nil || n.kind != mapNode {
+		return nil
+	}
+	for i := range n.entries {
+		e := &n.entries[i]
+		if from := e.value.get("from"); e.value.kind == mapNode && from != nil {
+			if paths == nil {
+				paths = map[string][]string{}
+			}
+			paths[e.key] = strings.Split(from.text, ".")
+		}
+	}
+	return paths
+}
+
 const typeHelp = "write string, int, float, bool, timestamp, or a list such as [int]; ? makes it nullable"
 
 // fieldType reads `int?`, or `[int]`, which YAML makes a list of.
 func (l *loader) fieldType(n *node) (mortise.Type, bool) {
 	if n.bad || n.unset || !n.allGood() {
 		return mortise.Type{}, false
+	}
+	if n.kind == mapNode {
+		if n = n.get("type"); n == nil {
+			return mortise.Type{}, false // which the shape has reported
+		}
 	}
 	text := n.text
 	if n.kind == listNode {

@@ -60,6 +60,14 @@ func (w hashWriter) source(s *Source) {
 		w.line("max_ahead", s.MaxAhead.Milliseconds())
 	}
 	w.fields(s.Fields)
+	if s.SchemaText != "" {
+		w.line("schema", s.SchemaText, s.Message)
+	}
+	for _, f := range sorted(s.Fields, func(f mortise.Field) string { return f.Name }) {
+		if from := s.From[f.Name]; from != nil {
+			w.line("from", f.Name, quoteAll(from))
+		}
+	}
 	for _, d := range sorted(s.Derive, func(d Derived) string { return d.Name }) {
 		w.line("derive", d.Name, program(d.Program))
 	}

@@ -28,6 +28,14 @@ func dict(name shapeKind, elem *shape) *shape {
 // fieldType takes `[int]` too, which YAML reads as a list.
 var fieldType = &shape{kind: either, alts: []*shape{{kind: aType}, {kind: listOf, elem: &shape{kind: aType}}}}
 
+// sourceField is a type, or a type and where the field lies.
+var sourceField = &shape{kind: either, alts: []*shape{{kind: aType}, {kind: listOf, elem: &shape{kind: aType}}, of(sourceFieldBlock)}}
+
+var sourceFieldBlock = &block{"a field", "A field that lies within another one.", []key{
+	{name: "type", shape: fieldType, required: true, doc: "The field's type."},
+	{name: "from", shape: &shape{kind: fieldPath}, required: true, doc: "Where the field lies in the record: names from the outermost to its own, with dots between them, such as user.device.os."},
+}}
+
 var experimentBlock = &block{"the experiment", "One experiment: streams in, one labelled instance out for each impression.", []key{
 	{name: "experiment", shape: &shape{kind: experimentName}, required: true, doc: "The experiment's name, unique in a run: lower-case letters, digits and dashes."},
 	{name: "version", shape: positive, def: "1", doc: "The file's version, yours to bump; it travels in record headers and Parquet metadata."},
@@ -43,12 +51,14 @@ var experimentBlock = &block{"the experiment", "One experiment: streams in, one 
 
 var sourceBlock = &block{"a source", "One stream of records.", []key{
 	{name: "topic", shape: topic, required: true, doc: "The Kafka topic. Backfill and replay read files in its place."},
-	{name: "format", shape: enum("json", "avro", "protobuf"), def: "json", doc: "How a record's value is encoded."},
+	{name: "format", shape: enum("json", "avro", "protobuf"), def: "json", doc: "How a record's value is encoded. Files in place of the topic are JSON lines whatever it says."},
+	{name: "schema_file", shape: text, doc: "For avro and protobuf: the .avsc or .proto file by which all records are written, which then carry no schema id. The default is that every record carries one, which kafka.schema_registry knows."},
+	{name: "message", shape: text, doc: "The message of a .proto schema_file that the records are; needed where it has several."},
 	{name: "event_time", shape: of(eventTimeBlock), required: true, doc: "Which field says when the event happened."},
 	{name: "out_of_orderness", shape: span, def: "30s", doc: "How far behind the latest event time of its partition a record may still be; the watermark lags by this."},
 	{name: "idle_after", shape: someSpan, def: "1m", doc: "After this long, a partition that is silent and read to its end stops holding the watermark back."},
 	{name: "max_ahead", shape: span, def: "1h", doc: "How far ahead of the wall clock an event may lie; one that lies further goes to dead letters."},
-	{name: "fields", shape: dict(identifier, fieldType), required: true, doc: "The fields of the record and their types: string, int, float, bool, timestamp, a list such as [int]; ? makes one nullable. A record that does not fit goes to dead letters."},
+	{name: "fields", shape: dict(identifier, sourceField), required: true, doc: "The fields of the record and their types: string, int, float, bool, timestamp, a list such as [int]; ? makes one nullable. One that lies within another is {type: string, from: user.id}. A record that does not fit goes to dead letters."},
 	{name: "repartition", shape: boolean, def: "false", doc: "Shuffle the topic by partition_by through an internal topic, for one that is keyed otherwise, or has another number of partitions than the topics it is joined with."},
 	{name: "where", shape: expr, doc: "A condition over the fields, derived ones included; records for which it does not hold are dropped. Null counts as false."},
 	{name: "derive", shape: dict(identifier, expr), doc: "Further fields, by name: each an expression over the declared ones and those derived above it."},

@@ -13,9 +13,18 @@ var kafkaBlock = &block{"kafka", "How brokers are reached, under the usual names
 	{name: "consumer_group", shape: text, doc: "The consumer group. The default is made of the experiment's name."},
 	{name: "start_offset", shape: enum("earliest", "latest"), def: "earliest", doc: "Where to start where the group has committed nothing."},
 	{name: "fetch_max_bytes", shape: size, def: "50MiB", doc: "The most that one fetch brings."},
+	{name: "schema_registry", shape: of(registryBlock), doc: "The schema registry, for avro and protobuf."},
 }}
 
-var tlsBlock = &block{"tls", "Encryption of the connection to the brokers.", []key{
+var registryBlock = &block{"schema_registry", "A schema registry with Confluent's interface, which Redpanda, Karapace and Apicurio have too.", []key{
+	{name: "url", shape: orList(text), required: true, doc: "Where it is, as http://HOST:8081; of several the next one is asked when one does not answer."},
+	{name: "username", shape: text, doc: "The user, for basic authentication; needs password."},
+	{name: "password", shape: text, secret: true, doc: "The password, or API secret; best written as ${NAME}."},
+	{name: "token", shape: text, secret: true, doc: "A bearer token instead of user and password; best written as ${NAME}."},
+	{name: "tls", shape: of(tlsBlock), doc: "Certificates, for an https URL."},
+}}
+
+var tlsBlock = &block{"tls", "Encryption of a connection.", []key{
 	{name: "enabled", shape: boolean, def: "false", doc: "Whether to use TLS."},
 	{name: "root_cas_file", shape: text, doc: "A PEM file of the certificate authorities to trust. The default is the system's."},
 	{name: "cert_file", shape: text, doc: "A PEM file of the client's certificate; needs key_file."},
@@ -77,7 +86,10 @@ var outputBlock = &block{"output", "Where instances and dead letters go. At leas
 
 var outputTopicBlock = &block{"topic", "Instances as records.", []key{
 	{name: "name", shape: topic, required: true, doc: "The topic."},
-	{name: "format", shape: enum("json", "avro", "protobuf", "tfexample"), def: "json", doc: "How an instance is encoded."},
+	{name: "format", shape: enum("json", "avro", "protobuf", "tfexample"), def: "json", doc: "How an instance is encoded. mortise schema FILE --format prints its schema."},
+	{name: "schema_id", shape: enum("prefix", "header", "none"), def: "prefix", doc: "For avro and protobuf, where a record carries the id of its schema: in front of the value, as registries' clients have always read it; in the header __value_schema_id, as newer ones do; or nowhere, without a registry."},
+	{name: "subject", shape: text, doc: "The registry's subject that the schema is registered under. The default is the topic's name and -value."},
+	{name: "register", shape: boolean, def: "true", doc: "Register the schema when a run starts. With false it must be registered already."},
 }}
 
 var parquetBlock = &block{"parquet", "Instances as a Parquet dataset.", []key{

@@ -86,9 +86,10 @@ type loader struct {
 	diags Diagnostics
 	exp   *Experiment
 
-	sources     map[string]*sourceNode
-	notYet      []string // derived fields that the one being compiled cannot read
-	faultyParts bool     // a feature or dimension is not among the compiled ones
+	sources        map[string]*sourceNode
+	notYet         []string // derived fields that the one being compiled cannot read
+	registryFaulty bool     // it is given, with faults
+	faultyParts    bool     // a feature or dimension is not among the compiled ones
 }
 
 // fail records an error. The pointer is good until the next one is recorded.

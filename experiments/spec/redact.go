@@ -49,8 +49,11 @@ func (s *source) shown(line int) string {
 			out.WriteString(stars(value))
 		}
 	}
-	return out.String() + text[from:]
+	return credentials.ReplaceAllStringFunc(out.String()+text[from:], stars)
 }
+
+// credentials are a user and password within a URL.
+var credentials = regexp.MustCompile(`//[^/@\s"']*:[^/@\s"']*@`)
 
 func stars(s string) string {
 	return strings.Map(func(r rune) rune {

@@ -92,7 +92,7 @@ func shapeSchema(s *shape, defs object) object {
 		return object{"type": []string{"string", "number", "boolean"}}
 	case oneOf:
 		return enumSchema(s.enum)
-	case experimentName, identifier, sourceName, topicName:
+	case experimentName, identifier, sourceName, topicName, fieldPath:
 		return object{"type": "string", "pattern": nameRules[s.kind].pattern.String() + "|" + envPattern}
 	case listOf:
 		return object{"type": "array", "items": shapeSchema(s.elem, defs)}

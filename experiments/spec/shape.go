@@ -28,6 +28,7 @@ const (
 	identifier                      // a field, label, feature or dimension
 	sourceName                      // an identifier that may have dashes
 	topicName                       // what Kafka takes as a topic
+	fieldPath                       // names with dots between them
 	oneOf                           // one of enum
 	listOf                          // a list of elem
 	dictOf                          // names of your own → elem
@@ -90,6 +91,7 @@ var nameRules = map[shapeKind]struct {
 	identifier:     {regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`), "letters, digits and _, not starting with a digit"},
 	sourceName:     {regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,127}$`), "letters, digits, _ and -, not starting with a digit"},
 	topicName:      {regexp.MustCompile(`^[A-Za-z0-9._-]{1,249}$`), "letters, digits, dot, _ and -, at most 249"},
+	fieldPath:      {regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){0,15}$`), "names of fields with dots between them, at most 16"},
 }
 
 // checkName reports why a name breaks its rule, or "".
@@ -201,7 +203,7 @@ func (l *loader) wrongType(n *node, s *shape, what string) {
 // takesText reports whether quoting a number or a bool would help.
 func (s *shape) takesText() bool {
 	switch s.kind {
-	case anyText, experimentName, identifier, sourceName, topicName:
+	case anyText, experimentName, identifier, sourceName, topicName, fieldPath:
 		return true
 	}
 	return false
@@ -245,7 +247,7 @@ func (l *loader) checkScalar(n *node, s *shape, what string) {
 			n.bad = true
 			l.fail(n.at, BadType, "%s is of no known type, %s", what, n.quoted()).Help = typeHelp
 		}
-	case experimentName, identifier, sourceName, topicName:
+	case experimentName, identifier, sourceName, topicName, fieldPath:
 		l.checkNameValue(n, s, what)
 	}
 }
@@ -330,6 +332,8 @@ func (s *shape) describe() string {
 		return "an aggregate such as count or sum(price)"
 	case experimentName, identifier, sourceName, topicName:
 		return "a name"
+	case fieldPath:
+		return "names with dots between them"
 	case oneOf:
 		return "one of " + strings.Join(s.enum, ", ")
 	case listOf:

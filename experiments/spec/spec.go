@@ -51,6 +51,29 @@ type Kafka struct {
 	ConsumerGroup string
 	StartOffset   string // earliest | latest
 	FetchMaxBytes int64
+
+	SchemaRegistry SchemaRegistry
+}
+
+// SchemaRegistry is how the schema registry is reached. Secrets are never printed.
+type SchemaRegistry struct {
+	URLs               []string
+	Username, Password string
+	Token              string // bearer
+	TLS                TLS
+}
+
+// String keeps the secrets out of whatever prints a configuration.
+func (r SchemaRegistry) String() string {
+	return fmt.Sprintf("{url: %v, username: %s, password: %s, token: %s}", r.URLs, r.Username, hidden(r.Password), hidden(r.Token))
+}
+
+// GoString is String: %#v does not show secrets either.
+func (r SchemaRegistry) GoString() string { return r.String() }
+
+// MarshalJSON writes the settings without their secrets.
+func (r SchemaRegistry) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]any{"url": r.URLs, "username": r.Username, "password": hidden(r.Password), "token": hidden(r.Token)})
 }
 
 // TLS mirrors the usual tls block.
@@ -92,13 +115,17 @@ func hidden(secret string) string {
 type Source struct {
 	Name           string
 	Topic          string
-	Format         string // json
+	Format         string // json | avro | protobuf
+	SchemaFile     string // of avro and protobuf records without a schema id
+	SchemaText     string // what it holds
+	Message        string // of a Protobuf SchemaFile; empty for its only one
 	TimeField      string
 	TimeUnit       string // s | ms | us | ns | rfc3339
 	OutOfOrderness time.Duration
 	IdleAfter      time.Duration
-	MaxAhead       time.Duration  // of the wall clock
-	Fields         mortise.Schema // declared, in file order
+	MaxAhead       time.Duration       // of the wall clock
+	Fields         mortise.Schema      // declared, in file order
+	From           map[string][]string // where a field lies, when it is not under its name at the top
 	Where          *expression.Program
 	Derive         []Derived
 	Clean          string // name of a registered clean function; empty for none
@@ -168,7 +195,10 @@ type Sample struct {
 // Output says where instances and dead letters go.
 type Output struct {
 	Topic      string
-	Format     string // json
+	Format     string // json | avro | protobuf | tfexample
+	SchemaID   string // prefix | header | none
+	Subject    string // of the schema registry
+	Register   bool   // the schema, when a run starts
 	Parquet    bool
 	ParquetOut ParquetOut // meaningful when Parquet
 	DeadLetter DeadLetter

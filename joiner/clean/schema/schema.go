@@ -131,6 +131,22 @@ func NewPlain(format string, text, message string) (*Plain, error) {
 	return nil, err
 }
 
+// Find says what the schema has in place of a field that is declared otherwise;
+// nothing where it fits, or may.
+func (p *Plain) Find(f mortise.Field, path []string) string {
+	if len(path) == 0 {
+		path = []string{f.Name}
+	}
+	s := p.compile([]fields.Want{{Path: path, Type: f.Type, Times: fields.Millis{}}})
+	if found := s.Found(0); found == noField && !f.Type.Nullable {
+		return found
+	}
+	return ""
+}
+
+// noField is what a scanner finds for a field that its schema does not have.
+const noField = "no such field"
+
 // Keep implements clean.Format.
 func (*Plain) Keep(rec *mortise.Record, _ []byte) []byte { return rec.Value }
 
