@@ -18,6 +18,8 @@ type Archive struct {
 	Internal   bool
 	Group      string // the consumer group that reads it
 	Exp        int    // of the experiment within its pipeline
+
+	registry Registry
 }
 
 // Archived returns the pipeline as the consumer group runs it: experiments that
@@ -35,7 +37,7 @@ func (p *Pipeline) Archived(group string) (*Pipeline, []*Archive) {
 		if len(p.Experiments) > 1 {
 			suffix = "." + e.Name
 		}
-		a := &Archive{Experiment: e, Columns: p.columns[i], Topic: e.Output.Topic, Group: group + ".parquet" + suffix, Exp: i}
+		a := &Archive{Experiment: e, Columns: p.columns[i], Topic: e.Output.Topic, Group: group + ".parquet" + suffix, Exp: i, registry: p.registry}
 		if a.Topic == "" {
 			own := *e
 			own.Output.Topic, own.Output.Format = topicName(group)+".rows"+suffix, "json"
@@ -50,7 +52,11 @@ func (p *Pipeline) Archived(group string) (*Pipeline, []*Archive) {
 	return &through, all
 }
 
-// NewDecoder returns a decoder of the topic's rows.
+// NewDecoder returns a decoder of the topic's rows, to which FrameValue gives
+// their values.
 func (a *Archive) NewDecoder() (instances.Decoder, error) {
-	return instances.NewJSONDecoder(a.Columns), nil
+	if a.registry == nil {
+		return NewRowDecoder(a.Experiment, a.Columns, nil)
+	}
+	return NewRowDecoder(a.Experiment, a.Columns, a.registry)
 }

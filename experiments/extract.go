@@ -17,14 +17,39 @@ type Extractor struct {
 	event   clean.Event
 	nowMS   func() int64 // nil: any time will do
 	aheadMS int64
+	fatal   error
 }
 
-// NewExtractor makes one for a source of e; a clean function that it names must
+// NewExtractor makes one for the lines of files in place of a source of e, which
+// are JSON whatever the format of its topic; a clean function that it names must
 // be registered. Times that lie further ahead of nowMS than the source allows are
 // not readable; a nil nowMS allows all.
 func NewExtractor(e *spec.Experiment, s *spec.Source, nowMS func() int64) (*Extractor, error) {
+	return newExtractor(e, s, nil, nowMS)
+}
+
+// NewExtractor makes one for the records of a source, in its topic's format, or
+// as the pipeline reads files in its place.
+func (p *Pipeline) NewExtractor(s *spec.Source, nowMS func() int64) (*Extractor, error) {
+	format, err := p.format(s)
+	if err != nil {
+		return nil, fmt.Errorf("%s: source %s: %w", p.Experiments[0].Path, s.Name, err)
+	}
+	return newExtractor(p.Experiments[0], s, format, nowMS)
+}
+
+// NewExtractor makes one for the records that are shuffled.
+func (sh *Shuffle) NewExtractor(nowMS func() int64) (*Extractor, error) {
+	format, err := formatOf(sh.Spec, sh.registry)
+	if err != nil {
+		return nil, fmt.Errorf("%s: source %s: %w", sh.Experiment.Path, sh.Spec.Name, err)
+	}
+	return newExtractor(sh.Experiment, sh.Spec, format, nowMS)
+}
+
+func newExtractor(e *spec.Experiment, s *spec.Source, format clean.Format, nowMS func() int64) (*Extractor, error) {
 	opts := clean.Options{Name: s.Name, TimeField: s.TimeField, TimeUnit: s.TimeUnit, PartitionBy: PartitionFields(e, s),
-		Experiments: []clean.Experiment{{Fields: s.Fields}}}
+		Format: format, Experiments: []clean.Experiment{{Fields: s.Fields, From: s.From}}}
 	for _, d := range s.Derive {
 		opts.Experiments[0].Derive = append(opts.Experiments[0].Derive, clean.Derived{Name: d.Name, Program: d.Program})
 	}
@@ -50,7 +75,8 @@ func (x *Extractor) Extract(line []byte) (timeMS int64, key []byte, ok bool) {
 	return x.Read(&x.record)
 }
 
-// Read is Extract for a record, which a clean function may look at as a whole.
+// Read is Extract for a record, which a clean function may look at as a whole. A
+// record that cannot be read for reasons that are not its own makes Err tell.
 func (x *Extractor) Read(rec *mortise.Record) (timeMS int64, key []byte, ok bool) {
 	err := x.reader.Intake(rec, &x.event)
 	if x.nowMS != nil && x.event.TimeMS > x.nowMS()+x.aheadMS {
@@ -60,11 +86,18 @@ func (x *Extractor) Read(rec *mortise.Record) (timeMS int64, key []byte, ok bool
 		return x.event.TimeMS, x.event.PartitionKey, true
 	}
 	var why *mortise.RecordError
-	if errors.As(err, &why) && why.Reason == mortise.ReasonMissingKey {
+	switch isFault := errors.As(err, &why); {
+	case !isFault:
+		x.fatal = err
+	case why.Reason == mortise.ReasonMissingKey:
 		return x.event.TimeMS, nil, true
 	}
 	return 0, nil, false
 }
+
+// Err returns why a record could not be read, when that was no fault of its own
+// and may be over another time, such as a schema registry that does not answer.
+func (x *Extractor) Err() error { return x.fatal }
 
 // PartitionFields names the source's own fields that its topic is keyed by:
 // partition_by as the main stream names it, through a label's `on` where it

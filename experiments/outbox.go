@@ -32,12 +32,14 @@ type deadLetter struct {
 	letter mortise.DeadLetter
 }
 
-func newOutbox(p *Pipeline) outbox {
-	var o outbox
-	for _, c := range p.columns {
-		o.encoders = append(o.encoders, instances.NewJSONEncoder(c))
+func newOutbox(p *Pipeline) (o outbox, err error) {
+	o.encoders = make([]instances.Encoder, len(p.columns))
+	for exp := range o.encoders {
+		if o.encoders[exp], err = p.rowEncoder(exp); err != nil {
+			return o, err
+		}
 	}
-	return o
+	return o, nil
 }
 
 // Row implements Sink.

@@ -24,9 +24,12 @@ type Pipeline struct {
 	Entities    []Entity  // that features are read by
 	Features    []Feature // that rows need, each once
 
-	share     string  // what experiments must have in common
-	windows   [][]int // [experiment][label in file order] → join window
-	columns   []*instances.Columns
+	share   string  // what experiments must have in common
+	windows [][]int // [experiment][label in file order] → join window
+	columns []*instances.Columns
+
+	registry  Registry   // of records and rows that name their schemas; nil until Plan.UseRegistry
+	rowIDs    []rowID    // per experiment; as registry
 	featureAt [][]string // [experiment][index in Features] → its name there; empty where it does not need it
 }
 
@@ -242,8 +245,13 @@ func (p *Pipeline) cleaners() ([]*clean.Source, error) {
 			}
 			opts.Clean = fn
 		}
+		format, err := p.format(first)
+		if err != nil {
+			return nil, fmt.Errorf("%s: source %s: %w", p.Experiments[0].Path, first.Name, err)
+		}
+		opts.Format = format
 		for _, s := range in.Specs {
-			e := clean.Experiment{Fields: s.Fields, Where: s.Where}
+			e := clean.Experiment{Fields: s.Fields, From: s.From, Where: s.Where}
 			for _, d := range s.Derive {
 				e.Derive = append(e.Derive, clean.Derived{Name: d.Name, Program: d.Program})
 			}

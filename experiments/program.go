@@ -36,6 +36,7 @@ type program struct {
 	keys      [][]byte             // per key set, of the open impression
 	open      *joiner.Entry
 	opened    uint64 // counts Open
+	fatal     error  // a record could not be read for reasons that are not its own; the task must stop
 	sampleKey []byte
 
 	needs   needs
@@ -125,14 +126,14 @@ func (g *program) Open(e *joiner.Entry) uint32 {
 	}
 	row, bad, err := g.main.Decode(g.pipeline.value(0, e.Value))
 	if err != nil {
-		g.broken = asRecordError(err)
+		g.broken = g.asRecordError(err)
 		return 0
 	}
 	g.row, g.bad = row, bad
 	for set := range g.keys {
 		key, err := g.main.Key(set, row, g.keys[set][:0])
 		if err != nil {
-			g.broken = asRecordError(err)
+			g.broken = g.asRecordError(err)
 			return 0
 		}
 		g.keys[set] = key
@@ -157,7 +158,7 @@ func (g *program) Match(w int, l *joiner.Entry, accept uint32) (counts, broken u
 	if !in.valid || in.at != l.Position() {
 		row, _, err := in.reader.Decode(g.pipeline.value(int(l.Source), l.Value))
 		if err != nil {
-			return 0, accept, asRecordError(err)
+			return 0, accept, g.asRecordError(err)
 		}
 		in.row, in.at, in.valid = row, l.Position(), true
 	}
@@ -303,9 +304,14 @@ func (g *program) Reject(e *joiner.Entry, mask uint32, why *mortise.RecordError)
 	return g.sink.DeadLetter(mask, g.pipeline.rejected(e, why))
 }
 
-func asRecordError(err error) *mortise.RecordError {
+// asRecordError is the fault of a record that cannot be read. An error that is
+// none of the record's stops the task: what it does until then is not committed.
+func (g *program) asRecordError(err error) *mortise.RecordError {
 	if re, ok := errors.AsType[*mortise.RecordError](err); ok {
 		return re
 	}
-	return &mortise.RecordError{Reason: mortise.ReasonBadJSON, Detail: fmt.Sprint(err)}
+	if g.fatal == nil {
+		g.fatal = err
+	}
+	return &mortise.RecordError{Reason: mortise.ReasonBadSchema, Detail: fmt.Sprint(err)}
 }

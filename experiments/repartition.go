@@ -21,6 +21,8 @@ type Shuffle struct {
 
 	Experiment *spec.Experiment
 	Spec       *spec.Source
+
+	registry Registry
 }
 
 // Repartitions reports whether any of the pipeline's sources is to be shuffled.
@@ -50,7 +52,7 @@ func (p *Pipeline) Shuffled(group string) (*Pipeline, []*Shuffle) {
 		sh := byWay[way]
 		if sh == nil {
 			name := topicName(group) + ".repartition." + s.Name
-			sh = &Shuffle{Source: s.Name, Origin: s.Topic, Topic: name, Group: group + ".repartition." + s.Name, By: by, Experiment: p.Experiments[0], Spec: s}
+			sh = &Shuffle{Source: s.Name, Origin: s.Topic, Topic: name, Group: group + ".repartition." + s.Name, By: by, Experiment: p.Experiments[0], Spec: s, registry: p.registry}
 			byWay[way] = sh
 			all = append(all, sh)
 		}

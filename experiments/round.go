@@ -88,7 +88,7 @@ func (w *Worker) work(r *runner, fetched []Fetched, nowMS int64) error {
 	if err := r.advance(nowMS, max(w.opts.CloseRows/len(w.runners), 1)); err != nil {
 		return fmt.Errorf("closing windows: %w", err)
 	}
-	return nil
+	return r.prog.fatal
 }
 
 // inputDone reports whether all that is being published is there.

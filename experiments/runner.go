@@ -69,7 +69,11 @@ type heldRecord struct {
 }
 
 func newRunner(p *Pipeline, partition int32, partitions int, sources []*clean.Source, store joiner.Store, nowMS int64, trace func(joiner.Trace)) (*runner, error) {
-	r := &runner{pipeline: p, partition: partition, store: store, out: newOutbox(p), places: p.placements(partition, partitions), next: make([]int64, len(p.Sources)), lost: make([]int64, len(p.Sources)), high: make([]int64, len(p.Sources)), caughtUp: make([]bool, len(p.Sources)), all: uint32(1<<len(p.Experiments) - 1), firstMS: joiner.NoTimeMS}
+	r := &runner{pipeline: p, partition: partition, store: store, places: p.placements(partition, partitions), next: make([]int64, len(p.Sources)), lost: make([]int64, len(p.Sources)), high: make([]int64, len(p.Sources)), caughtUp: make([]bool, len(p.Sources)), all: uint32(1<<len(p.Experiments) - 1), firstMS: joiner.NoTimeMS}
+	var err error
+	if r.out, err = newOutbox(p); err != nil {
+		return nil, err
+	}
 	opts := p.Join
 	opts.Trace = trace
 	r.prog, r.traced = newProgram(p, sources, &r.out), trace

@@ -3,6 +3,7 @@ package experiments
 import (
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/joiner"
+	"github.com/mortise-dev/mortise/joiner/clean/schema"
 )
 
 // How a task takes in what comes through an internal topic.
@@ -72,5 +73,14 @@ func (p *Pipeline) rejected(e *joiner.Entry, why *mortise.RecordError) *mortise.
 		dl.Topic = in.Shuffle.Origin
 		dl.Raw, dl.Offset = splitKept(e.Value)
 	}
+	dl.Raw = p.raw(in, dl.Raw)
 	return dl
+}
+
+// raw returns a record's value as it came, of what was taken in.
+func (p *Pipeline) raw(in *Input, value []byte) []byte {
+	if !namesSchema(in.Specs[0]) {
+		return value
+	}
+	return schema.Raw(value)
 }

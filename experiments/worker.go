@@ -159,6 +159,9 @@ type route struct {
 // NewWorker prepares a worker; group names its state.
 func NewWorker(p *Pipeline, t Transport, s States, group string, opts WorkerOptions) (*Worker, error) {
 	opts.EnsureDefaults()
+	if opts.Rows != nil {
+		p = p.RowsAsJSON() // which are not encoded at all
+	}
 	setDefault(&opts.MaxAhead, max(time.Duration(p.Join.DelayMS/4)*time.Millisecond, time.Minute))
 	w := &Worker{pipeline: p, transport: t, states: s, opts: opts, name: group, inputOf: map[string][]int{}}
 	cleaners, err := p.cleaners()
@@ -173,12 +176,12 @@ func NewWorker(p *Pipeline, t Transport, s States, group string, opts WorkerOpti
 	if len(p.Features) > 0 && opts.Enrichment == nil {
 		return nil, fmt.Errorf("%s: its rows have features: give WorkerOptions.Enrichment, which reads them", p.Experiments[0].Path)
 	}
-	for _, e := range p.Experiments {
+	for exp, e := range p.Experiments {
 		if e.Output.DeadLetter.Topic == "" && opts.Letters == nil {
 			return nil, fmt.Errorf("%s: dead letters go to the file %s: give WorkerOptions.Letters, which writes it", e.Path, e.Output.DeadLetter.File)
 		}
 		w.encoders = append(w.encoders, newLetterEncoder(e))
-		w.headers = append(w.headers, recordHeaders(e))
+		w.headers = append(w.headers, p.rowHeaders(exp))
 	}
 	return w, nil
 }

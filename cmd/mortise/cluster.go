@@ -15,6 +15,7 @@ import (
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/experiments/broker"
 	"github.com/mortise-dev/mortise/experiments/kafka"
+	"github.com/mortise-dev/mortise/experiments/registry"
 	"github.com/mortise-dev/mortise/experiments/spec"
 )
 
@@ -23,6 +24,7 @@ type clusterFlags struct {
 	brokers    []string
 	embedded   string
 	listen     string
+	registry   []string
 	partitions int
 	set        bool // --embedded was given
 	listenSet  bool // --listen was given
@@ -46,6 +48,7 @@ func (f *clusterFlags) add(cmd *cobra.Command, listen, listenUsage string) {
 	fs.StringSliceVar(&f.brokers, "brokers", nil, "Kafka seed brokers, host:port; may be repeated")
 	fs.StringVar(&f.embedded, "embedded", defaultEmbedded, "directory of the embedded broker, which is used when there are no --brokers")
 	fs.StringVar(&f.listen, "listen", listen, listenUsage)
+	fs.StringSliceVar(&f.registry, "registry", nil, "schema registry, http://HOST:8081; may be repeated")
 	cmd.PreRunE = func(*cobra.Command, []string) error {
 		f.set, f.listenSet = fs.Changed("embedded"), fs.Changed("listen")
 		switch {
@@ -67,6 +70,7 @@ type cluster struct {
 	embedded   string           // directory; empty for real brokers
 	broker     *broker.Broker   // nil when it runs elsewhere
 	partitions map[string]int32 // of the inputs, once they are prepared
+	registry   *registry.Registry
 }
 
 // open reaches the brokers that the flags name, else those of the file, else
@@ -75,6 +79,9 @@ func (f *clusterFlags) open(c *console, from *spec.Kafka) (*cluster, error) {
 	cl := &cluster{}
 	if from != nil {
 		cl.Kafka = *from
+	}
+	if len(f.registry) > 0 {
+		cl.SchemaRegistry.URLs = f.registry
 	}
 	if len(f.brokers) > 0 {
 		cl.SeedBrokers = f.brokers
@@ -89,7 +96,7 @@ func (f *clusterFlags) open(c *console, from *spec.Kafka) (*cluster, error) {
 			return nil, err
 		}
 	}
-	cl.Kafka = spec.Kafka{ConsumerGroup: cl.ConsumerGroup, StartOffset: cl.StartOffset}
+	cl.Kafka = spec.Kafka{ConsumerGroup: cl.ConsumerGroup, StartOffset: cl.StartOffset, SchemaRegistry: spec.SchemaRegistry{URLs: f.registry}}
 	cl.embedded = dir
 	b, err := f.start(c, dir)
 	var inUse *broker.InUseError

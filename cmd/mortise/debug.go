@@ -56,7 +56,7 @@ func (c *console) debug(ctx context.Context, f *debugFlags, args []string) error
 		return err
 	}
 	defer rec.merged.Close()
-	p := plan.Pipelines[0]
+	p := plan.Pipelines[0].FromFiles(func(string) bool { return true }).RowsAsJSON()
 	stories, err := experiments.NewStories(p)
 	if err != nil {
 		return err

@@ -42,6 +42,9 @@ func (c *console) pipeline(ctx context.Context, f *runFlags, args []string) (sum
 	if err := brokers.prepare(ctx, plan, f.cluster.partitions, rec != nil); err != nil {
 		return nil, err
 	}
+	if err := brokers.useRegistry(ctx, c, plan); err != nil {
+		return nil, err
+	}
 	if err := f.mustNotBeginAnew(ctx, brokers, plan); err != nil {
 		return nil, err
 	}

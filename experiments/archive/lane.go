@@ -27,6 +27,7 @@ type lane struct {
 	began   int64 // where an archiver began that has published nothing yet; -1 when none did
 	dataset Dataset
 	decoder instances.Decoder
+	framed  []byte // a value behind its schema's id
 	opts    *Options
 	row     instances.Instance
 
@@ -143,7 +144,7 @@ func (l *lane) takeOne(ctx context.Context, rec *mortise.Record) error {
 		l.pass()
 		return nil
 	}
-	if err := l.decoder.Decode(rec.Value, &l.row); err != nil {
+	if err := l.decoder.Decode(experiments.FrameValue(&l.framed, rec.Headers, rec.Value), &l.row); err != nil {
 		return fmt.Errorf("archiving %s[%d]@%d: %w; its headers say version %s, config %s of the experiment: archive what those wrote with the file as it was then, and choose another output.parquet.path for what comes after",
 			rec.Topic, rec.Partition, rec.Offset, err, by.version, by.config)
 	}

@@ -96,6 +96,14 @@ func (p *Progress) Joined() (records, total int64, joining bool) {
 // Written returns how many rows have been written.
 func (p *Progress) Written() int64 { return p.written.Load() }
 
+// isFile reports whether a source is read from files, which are JSON lines whatever
+// its topic's format, or not at all.
+func (j *Job) isFile(source string) bool {
+	in, ok := j.Inputs[source]
+	_, files := in.(Files)
+	return files || !ok
+}
+
 // ensureDefaults fills in zero fields.
 func (j *Job) ensureDefaults() error {
 	if len(j.Pipeline.Experiments) != 1 {

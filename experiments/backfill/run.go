@@ -78,7 +78,7 @@ func Run(ctx context.Context, job Job) (*Report, error) {
 // begin fixes what is to be done, and opens the dataset.
 func begin(ctx context.Context, job *Job) (*run, error) {
 	r := &run{job: job, bucket: job.Out, log: job.Log, Progress: job.Progress, lettersTo: job.Letters}
-	r.pipe, r.lanes = newLanes(job.Pipeline, job.Range)
+	r.pipe, r.lanes = newLanes(job.Pipeline.FromFiles(job.isFile), job.Range)
 	if r.lettersTo == nil {
 		r.lettersTo, r.letterPrefix = job.Out, ownFolder+"letters/"
 	}

@@ -114,7 +114,7 @@ func (s *shuffle) newWorker() (*reader, error) {
 	w := &reader{shuffle: s, sorter: extsort.NewSorter(s.splits, s.limit), units: map[int]progress{}}
 	for i := range s.lanes {
 		w.counts = append(w.counts, laneCount{minMS: math.MaxInt64, maxMS: noTimeMS, skipped: make([]int64, s.splits)})
-		x, err := experiments.NewExtractor(s.pipe.Experiments[0], s.lanes[i].spec, func() int64 { return s.nowMS })
+		x, err := s.pipe.NewExtractor(s.lanes[i].spec, func() int64 { return s.nowMS })
 		if err != nil {
 			return nil, err
 		}
@@ -220,6 +220,9 @@ func (at *unitState) saved() progress {
 func (w *reader) put(at *unitState) error {
 	l, count := &w.lanes[at.unit.lane], &w.counts[at.unit.lane]
 	timeMS, key, timed := w.extract[at.unit.lane].Read(&w.rec)
+	if err := w.extract[at.unit.lane].Err(); err != nil {
+		return err
+	}
 	if timed {
 		at.orderMS = timeMS
 		at.maxMS = max(at.maxMS, timeMS)

@@ -39,6 +39,7 @@ func Run(ctx context.Context, p *experiments.Pipeline, job Job) (experiments.Sta
 		return experiments.Status{}, err
 	}
 	defer merged.Close()
+	p = p.FromFiles(func(string) bool { return true })
 	if job.States == nil {
 		job.States = Memory()
 	}

@@ -13,6 +13,9 @@ import (
 // read, goes where the others of its origin go: a task makes a dead letter of it.
 func (s *Shuffler) send(l *lane, rec *mortise.Record, nowMS int64) error {
 	timeMS, key, ok := s.extract.Read(rec)
+	if err := s.extract.Err(); err != nil {
+		return err
+	}
 	s.counts.records++
 	switch {
 	case !ok || key == nil:

@@ -51,7 +51,7 @@ func New(t experiments.Transport, opts Options) (*Shuffler, error) {
 	way := opts.Way.Spec
 	s.slackMS, s.idleMS, s.aheadMS = way.OutOfOrderness.Milliseconds(), way.IdleAfter.Milliseconds(), way.MaxAhead.Milliseconds()
 	// Whether an event time lies too far ahead is for tasks to judge.
-	x, err := experiments.NewExtractor(opts.Way.Experiment, opts.Way.Spec, nil)
+	x, err := opts.Way.NewExtractor(nil)
 	if err != nil {
 		return nil, err
 	}

@@ -205,6 +205,11 @@ type Output struct {
 	Delivery   string // at_least_once | exactly_once
 }
 
+// NamesSchema reports whether the topic's records carry the id of their schema.
+func (o *Output) NamesSchema() bool {
+	return o.Topic != "" && (o.Format == "avro" || o.Format == "protobuf") && o.SchemaID != "none"
+}
+
 // ParquetOut is a Parquet dataset.
 type ParquetOut struct {
 	Path          string

@@ -41,6 +41,7 @@ type client struct {
 var clients = []client{
 	{"github.com/twmb/franz-go/pkg/kfake", []string{"experiments/broker"}, "the embedded broker is one package, so that production wiring can't come to lean on a fake"},
 	{"github.com/twmb/franz-go/pkg/kmsg", []string{"experiments/kafka", "experiments/broker"}, "Kafka's wire format stays with the client and the embedded broker"},
+	{"github.com/twmb/franz-go/pkg/sr", []string{"experiments/registry"}, "the schema registry stands behind experiments.Registry: sources and rows can be tested without one"},
 	{"github.com/twmb/franz-go", []string{"experiments/kafka"}, "Kafka stands behind experiments.Transport: everything else can be tested and used without a broker"},
 	{"github.com/twmb/avro", []string{"internal/avro"}, "one package reads Avro's schemas, for the sources' records and the instances' alike"},
 	{"github.com/bufbuild/protocompile", []string{"internal/protobuf"}, "one package reads Protobuf's schemas, for the sources' records and the instances' alike"},

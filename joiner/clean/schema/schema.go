@@ -71,7 +71,10 @@ func (*Registered) Keep(rec *mortise.Record, dst []byte) []byte {
 }
 
 // Raw implements clean.Format.
-func (*Registered) Raw(kept []byte) []byte {
+func (*Registered) Raw(kept []byte) []byte { return Raw(kept) }
+
+// Raw returns a record's value out of what Registered.Keep made of it.
+func Raw(kept []byte) []byte {
 	if len(kept) < 2 || kept[0] != lifted || len(kept) < 2+int(kept[1]) {
 		return kept
 	}
