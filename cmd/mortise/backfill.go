@@ -38,6 +38,7 @@ type backfillFlags struct {
 	resume    bool
 	overwrite bool
 	acceptGap bool
+	dryRun    bool
 	json      bool
 
 	used *backfill.Directory // in scratch; nil until it is needed
@@ -74,6 +75,7 @@ several machines share the work; the last of them to end marks the hours complet
 	fs.BoolVar(&f.resume, "resume", true, "go on where an earlier run of the same command ended")
 	fs.BoolVar(&f.overwrite, "overwrite", false, "first remove the dataset that is in --out")
 	fs.BoolVar(&f.acceptGap, "accept-gap", false, "go on where labels end before the windows of the last impressions do")
+	fs.BoolVar(&f.dryRun, "dry-run", false, "say what there is to do and what it takes, by a trial in memory; write nothing")
 	fs.BoolVar(&f.json, "json", false, "print the summary as one JSON object")
 	return cmd
 }
@@ -98,6 +100,13 @@ func (c *console) backfill(ctx context.Context, f *backfillFlags, args []string)
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
 	job.Out = out
+	if f.dryRun {
+		estimate, err := backfill.Look(ctx, *job)
+		if err != nil {
+			return err
+		}
+		return c.printEstimate(estimate, f)
+	}
 	if f.letters != "" {
 		letters, err := objectstore.Open(ctx, f.letters)
 		if err != nil {

@@ -39,40 +39,49 @@ type run struct {
 // Run runs the job to its end. When it fails or is cancelled, running it again
 // goes on from where it was.
 func Run(ctx context.Context, job Job) (*Report, error) {
+	_, report, err := execute(ctx, &job)
+	return report, err
+}
+
+func execute(ctx context.Context, job *Job) (r *run, report *Report, err error) {
 	if err := job.ensureDefaults(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	r, err := begin(ctx, &job)
-	if err != nil {
-		return nil, err
+	if r, err = begin(ctx, job); err != nil {
+		return nil, nil, err
 	}
+	defer func() { err = errors.Join(err, r.dataset.Close()) }()
 	left, err := r.unfinished(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(left) > 0 {
-		if err := r.openScratch(left); err != nil {
-			return nil, err
-		}
-		if err := r.read(ctx); err != nil {
-			return nil, err
-		}
-		if err := r.reach(); err != nil {
-			return nil, r.undo(ctx, err)
-		}
-		if err := r.join(ctx, left); err != nil {
-			return nil, err
+		if err := r.work(ctx, left); err != nil {
+			return nil, nil, err
 		}
 	}
-	report, err := r.finish(ctx)
-	if err != nil {
-		return nil, err
+	if report, err = r.finish(ctx); err != nil {
+		return nil, nil, err
 	}
 	report.Done = len(left)
 	if r.scratch != nil {
 		err = r.scratch.remove()
 	}
-	return report, errors.Join(err, r.dataset.Close())
+	return r, report, err
+}
+
+// work does the splits that are left.
+func (r *run) work(ctx context.Context, splits []int) error {
+	if err := r.openScratch(splits); err != nil {
+		return err
+	}
+	if err := r.read(ctx); err != nil {
+		return err
+	}
+	if err := r.reach(); err != nil {
+		return r.undo(ctx, err)
+	}
+	return r.join(ctx, splits)
 }
 
 // begin fixes what is to be done, and opens the dataset.
