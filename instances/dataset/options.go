@@ -47,8 +47,9 @@ type Options struct {
 	// needed. The files have no names there and end with the process. The default
 	// is the system's.
 	TempDir string
-	// MemoryBytes bounds the rows that are held in memory, over all parts together;
-	// what is more waits in TempDir. The default is 128 MiB.
+	// MemoryBytes bounds the rows that are held in memory, over all parts together,
+	// but for a few KiB of each folder; what is more waits in TempDir. The default
+	// is 128 MiB.
 	MemoryBytes int64
 	// RowGroupBytes is how much of uncompressed data a row group holds, the unit in
 	// which trainers read. Twice as much is held while one is encoded. The default

@@ -38,6 +38,7 @@ type PartWriter struct {
 
 	slots map[int64]*slot
 	last  *slot // that took the last row
+	row   []byte
 	kept  *temp // rows for which there is no memory
 	rows  int64
 	bytes int64 // of the rows as they are kept
@@ -47,7 +48,6 @@ type PartWriter struct {
 	encoded  *temp     // its files, one behind the other
 	files    []extent  // where in encoded
 	there    int       // how many of them have been put
-	done     bool
 }
 
 var (
@@ -75,14 +75,13 @@ func (w *PartWriter) Append(in *instances.Instance) error {
 	if w.last == nil || w.last.number != number {
 		w.turn(number)
 	}
-	s := w.last
-	before := s.bytes
-	if err := s.add(in, &w.dataset.memory, w.spill); err != nil {
+	w.row = appendRow(w.row[:0], in)
+	if err := w.last.add(w.row, in.TimeMS, &w.dataset.memory, w.spill); err != nil {
 		w.err = fmt.Errorf("part of %s from %d: %w", w.origin, w.from, err)
 		return w.err
 	}
 	w.rows++
-	w.bytes += s.bytes - before
+	w.bytes += int64(len(w.row))
 	return nil
 }
 

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"sync/atomic"
-
-	"github.com/mortise-dev/mortise/instances"
 )
 
-// blockBytes is how much of rows is moved to disk at once.
-const blockBytes = 64 << 10
+const (
+	// blockBytes is how much of rows lies in one piece.
+	blockBytes = 64 << 10
+	// leastBytes is the least that is moved to disk at once.
+	leastBytes = 4 << 10
+)
 
 // budget is the memory that rows may take, over all parts.
 type budget struct{ left atomic.Int64 }
@@ -22,6 +24,12 @@ func (b *budget) take(n int64) bool {
 	}
 	b.left.Add(n)
 	return false
+}
+
+// overdraw takes memory whether there is any left or not.
+func (b *budget) overdraw(n int64) bool {
+	b.left.Add(-n)
+	return true
 }
 
 func (b *budget) give(n int64) { b.left.Add(n) }
@@ -36,45 +44,62 @@ type slot struct {
 	spilled      []extent
 	blocks       [][]byte
 	last         []byte
+	held         int64 // of the budget
 }
 
 type extent struct{ off, size int64 }
 
-// add appends a row. When a block is full it stays in memory if the budget allows,
-// and goes to disk with those before it if not.
-func (s *slot) add(in *instances.Instance, b *budget, spill func() (*temp, error)) error {
-	if s.rows == 0 || in.TimeMS < s.minMS {
-		s.minMS = in.TimeMS
+// add appends a row of an event time. Rows stay in memory if the budget allows,
+// and go to disk if not.
+func (s *slot) add(row []byte, timeMS int64, b *budget, spill func() (*temp, error)) error {
+	if s.rows == 0 || timeMS < s.minMS {
+		s.minMS = timeMS
 	}
-	if s.rows == 0 || in.TimeMS > s.maxMS {
-		s.maxMS = in.TimeMS
+	if s.rows == 0 || timeMS > s.maxMS {
+		s.maxMS = timeMS
 	}
-	before := len(s.last)
-	s.last = appendRow(s.last, in)
+	if len(s.last)+len(row) > cap(s.last) {
+		if err := s.makeRoom(len(row), b, spill); err != nil {
+			return err
+		}
+	}
+	s.last = append(s.last, row...)
 	s.rows++
-	s.bytes += int64(len(s.last) - before)
-	if len(s.last) < blockBytes {
-		return nil
-	}
-	if b.take(int64(cap(s.last))) {
-		s.blocks, s.last = append(s.blocks, s.last), make([]byte, 0, cap(s.last))
+	s.bytes += int64(len(row))
+	return nil
+}
+
+// makeRoom makes room for n more bytes: it grows the last block, begins another, or
+// moves to disk what there is.
+func (s *slot) makeRoom(n int, b *budget, spill func() (*temp, error)) error {
+	if used := len(s.last); used == 0 || used+n <= blockBytes {
+		size := max(min(2*cap(s.last), blockBytes), used+n, leastBytes)
+		if more := int64(size - cap(s.last)); b.take(more) || used < leastBytes && b.overdraw(more) {
+			s.held += more
+			s.last = append(make([]byte, 0, size), s.last...)
+			return nil
+		}
+	} else if size := max(blockBytes, n); b.take(int64(size)) {
+		s.held += int64(size)
+		s.blocks, s.last = append(s.blocks, s.last), make([]byte, 0, size)
 		return nil
 	}
 	file, err := spill()
 	if err != nil {
 		return err
 	}
-	for i, block := range s.blocks {
+	for _, block := range append(s.blocks, s.last) {
 		if err := s.move(file, block); err != nil {
 			return err
 		}
-		b.give(int64(cap(block)))
-		s.blocks[i] = nil
 	}
-	s.blocks = s.blocks[:0]
-	err = s.move(file, s.last)
-	s.last = s.last[:0]
-	return err
+	s.blocks, s.last = nil, s.last[:0]
+	b.give(s.held - int64(cap(s.last)))
+	s.held = int64(cap(s.last))
+	if n > cap(s.last) {
+		return s.makeRoom(n, b, spill)
+	}
+	return nil
 }
 
 func (s *slot) move(file *temp, block []byte) error {
@@ -92,10 +117,8 @@ func (s *slot) move(file *temp, block []byte) error {
 
 // release gives the memory back.
 func (s *slot) release(b *budget) {
-	for _, block := range s.blocks {
-		b.give(int64(cap(block)))
-	}
-	s.blocks, s.last = nil, nil
+	b.give(s.held)
+	s.held, s.blocks, s.last = 0, nil, nil
 }
 
 // each hands the rows' blocks to f in order; a block holds whole rows, and may be
