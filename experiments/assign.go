@@ -51,11 +51,12 @@ func (w *Worker) gain(ctx context.Context, gained map[TopicPartition]CommittedOf
 			committed[in] = c
 		}
 		opening, cancel := context.WithCancel(ctx)
+		assigned := w.opts.Now()
 		w.opening[p] = cancel
 		w.jobs.start(w.opts.Go, func() outcome {
 			r, err := w.openTask(opening, p, committed)
 			return outcome{
-				done: func() error { return w.opened(opening, p, r, err) },
+				done: func() error { return w.opened(opening, p, assigned, r, err) },
 				drop: func() { w.closeOpened(r) },
 			}
 		})
@@ -70,7 +71,7 @@ func (w *Worker) closeOpened(r *runner) {
 }
 
 // opened puts a task to work whose state is there, unless it was revoked meanwhile.
-func (w *Worker) opened(opening context.Context, partition int32, r *runner, err error) error {
+func (w *Worker) opened(opening context.Context, partition int32, assigned time.Time, r *runner, err error) error {
 	if opening.Err() != nil {
 		w.closeOpened(r)
 		if _, released := w.opening[partition]; released {
@@ -83,6 +84,7 @@ func (w *Worker) opened(opening context.Context, partition int32, r *runner, err
 	if err != nil {
 		return err
 	}
+	r.takeover.assigned, r.takeover.Opened = assigned, w.opts.Now().Sub(assigned)
 	if err := w.startReading(r); err != nil {
 		w.closeOpened(r)
 		return err

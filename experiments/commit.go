@@ -98,6 +98,7 @@ func (w *Worker) commit(ctx context.Context, manifest bool) error {
 		for _, r := range w.runners {
 			if r.isSettled() {
 				w.keepProfile(r)
+				w.noteTakeover(r)
 			}
 			r.noteCommitted()
 		}

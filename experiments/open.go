@@ -46,6 +46,9 @@ func (w *Worker) openTask(ctx context.Context, partition int32, committed []Comm
 		for in := range r.aheads {
 			r.aheads[in].resume(at.Ahead)
 		}
+		for i := range at.Ledgers {
+			r.takeover.rows += at.Ledgers[i].Instances
+		}
 	}
 	if at != nil && !at.Equal(local) {
 		r.startRebuild(at)
@@ -112,6 +115,7 @@ func (w *Worker) openRunner(ctx context.Context, partition int32, at *joiner.Sna
 	if r, local, err = w.openLocal(partition, at); err != nil {
 		return nil, nil, fmt.Errorf("opening the state of partition %d: %w", partition, &taskError{partition, err})
 	}
+	r.takeover.restored = restored
 	return r, local, nil
 }
 

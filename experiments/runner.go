@@ -58,6 +58,7 @@ type runner struct {
 		next     []int64
 	}
 
+	takeover     takeover
 	checkpointMS int64     // when the newest copy was taken, ms UTC; 0 when this worker took none
 	saving       bool      // a checkpoint is being copied
 	savedAt      time.Time // when the last one was begun

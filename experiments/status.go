@@ -94,7 +94,8 @@ type TaskStatus struct {
 	StateFiles  int           `json:"state_files"`
 	// CheckpointMS is when the state was last copied, ms UTC; 0 when this worker
 	// has not.
-	CheckpointMS int64 `json:"checkpoint_ms,omitempty"`
+	CheckpointMS int64    `json:"checkpoint_ms,omitempty"`
+	Takeover     Takeover `json:"takeover"`
 }
 
 // InputStatus is how far one input of a task has been read.
@@ -145,7 +146,7 @@ func (w *Worker) observe(nowMS int64) {
 }
 
 func (r *runner) status(nowMS int64) TaskStatus {
-	t := TaskStatus{Partition: r.partition, WatermarkMS: r.clock.Current(), CheckpointMS: r.checkpointMS}
+	t := TaskStatus{Partition: r.partition, WatermarkMS: r.clock.Current(), CheckpointMS: r.checkpointMS, Takeover: r.takeover.Takeover}
 	if in := r.clock.Holding(nowMS); in >= 0 {
 		t.Holding = r.pipeline.Sources[in].Topic
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/mortise-dev/mortise/experiments"
@@ -32,8 +33,14 @@ type PartitionStatus struct {
 // group that does not exist has no partitions.
 func (a *Admin) Group(ctx context.Context, group string) (*GroupStatus, error) {
 	status := &GroupStatus{Group: group, State: "Dead"}
-	described, err := a.adm.DescribeGroups(ctx, group)
-	if err != nil {
+	var described kadm.DescribedGroups
+	err := retry(ctx, func() (err error) { // a coordinator may be changing, or on its first day
+		if described, err = a.adm.DescribeGroups(ctx, group); err == nil {
+			err = described[group].Err
+		}
+		return err
+	})
+	if err != nil && described[group].Err == nil {
 		return nil, fmt.Errorf("describing consumer group %s: %w", group, err)
 	}
 	if d, ok := described[group]; ok && d.Err == nil {

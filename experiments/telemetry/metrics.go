@@ -39,6 +39,7 @@ var (
 	stateRows     = metric("state_pending_rows", "Impressions in a task's state.", "pipeline", "partition")
 	stateBytes    = metric("state_bytes", "Bytes of a task's state.", "pipeline", "partition")
 	stateFiles    = metric("state_files", "Files of a task's state.", "pipeline", "partition")
+	takeover      = metric("takeover_seconds", "How long it took from when a task was assigned until its work was committed again.", "pipeline", "partition")
 	rebuilding    = metric("rebuilding_tasks", "Tasks that are rebuilding their state.", "pipeline")
 	opening       = metric("opening_tasks", "Tasks whose state is being opened or restored.", "pipeline")
 	aborts        = metric("aborts_total", "How often what was not committed was thrown away, and tasks began again.", "pipeline")
@@ -59,7 +60,7 @@ var (
 
 var descriptions = []*prometheus.Desc{impressionsIn, impressionsEmitted, impressionsPending, impressionsDropped, labelsIn, labelsAttached,
 	labelsUnmatched, labelsLate, labelsPending, labelsDropped, instances, provisional, lateRows, watermark, watermarkLag, watermarkHold,
-	sourceLag, sourceTime, stateRows, stateBytes, stateFiles, opening, rebuilding, aborts, commits,
+	sourceLag, sourceTime, stateRows, stateBytes, stateFiles, takeover, opening, rebuilding, aborts, commits,
 	checkpoints, checkpointBytes, checkpointSeconds, checkpointHeld, checkpointAge, restores,
 	shuffled, shuffledBlind, shuffleLag, shuffleTime}
 
@@ -163,6 +164,9 @@ func (c *collector) collectTask(ch chan<- prometheus.Metric, pipeline string, t 
 	gauge(ch, stateRows, float64(t.Pending), pipeline, part)
 	gauge(ch, stateBytes, float64(t.StateBytes), pipeline, part)
 	gauge(ch, stateFiles, float64(t.StateFiles), pipeline, part)
+	if t.Takeover.Live > 0 {
+		gauge(ch, takeover, t.Takeover.Live.Seconds(), pipeline, part)
+	}
 	if t.CheckpointMS > 0 {
 		gauge(ch, checkpointAge, float64(c.now().UnixMilli()-t.CheckpointMS)/1000, pipeline, part)
 	}

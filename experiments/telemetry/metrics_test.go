@@ -25,7 +25,7 @@ func sample() []experiments.Status {
 		Archives: []experiments.ArchiveStatus{{Experiment: "feed-ctr", Rows: 6, Bytes: 900, Parts: 2,
 			Partitions: []experiments.ArchivePartition{{Partition: 3, Archived: 10, End: 14, Waiting: 90 * time.Second, OpenRows: 4, MaxTimeMS: 4_000}}}},
 		Experiments: []experiments.ExperimentStatus{{Name: "feed-ctr", Ledger: l}},
-		Tasks: []experiments.TaskStatus{{Partition: 1, WatermarkMS: 1_000, Holding: "clicks", Pending: 4, CheckpointMS: 9_000,
+		Tasks: []experiments.TaskStatus{{Partition: 1, WatermarkMS: 1_000, Holding: "clicks", Pending: 4, CheckpointMS: 9_000, Takeover: experiments.Takeover{Live: 2 * time.Second},
 			Inputs: []experiments.InputStatus{{Topic: "imps", Next: 7, High: 9, MaxTimeMS: 5_000}, {Topic: "clicks", Next: 1, High: 1, MaxTimeMS: 2_000}}}},
 	}}
 }
