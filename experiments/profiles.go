@@ -9,8 +9,8 @@ import (
 // locks; what it has collected is the worker's once it is committed, and forgotten
 // with the rows when it is not.
 
-// newProfile makes an empty profile of an experiment's rows.
-func (p *Pipeline) newProfile(exp int) *profile.Profile {
+// NewProfile makes an empty profile of an experiment's rows.
+func (p *Pipeline) NewProfile(exp int) *profile.Profile {
 	e := p.Experiments[exp]
 	outcomes := make([]bool, len(e.Join.Labels))
 	for i := range e.Join.Labels {
@@ -22,7 +22,7 @@ func (p *Pipeline) newProfile(exp int) *profile.Profile {
 // profiled has a task's rows profiled.
 func (o *outbox) profiled(p *Pipeline) {
 	o.profile = make([]*profile.Profile, len(p.Experiments))
-	o.newProfile = p.newProfile
+	o.newProfile = p.NewProfile
 }
 
 // observe adds a row to its experiment's profile.
@@ -44,7 +44,7 @@ func (w *Worker) keepProfile(r *runner) {
 			w.profiles = make([]*profile.Profile, len(w.pipeline.Experiments))
 		}
 		if w.profiles[exp] == nil {
-			w.profiles[exp] = w.pipeline.newProfile(exp)
+			w.profiles[exp] = w.pipeline.NewProfile(exp)
 		}
 		w.profiles[exp].Merge(p)
 		w.mu.Unlock()
@@ -62,7 +62,7 @@ func (w *Worker) Profile(exp int) *profile.Summary {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.profiles == nil || w.profiles[exp] == nil {
-		return w.pipeline.newProfile(exp).Summary()
+		return w.pipeline.NewProfile(exp).Summary()
 	}
 	return w.profiles[exp].Summary()
 }

@@ -40,6 +40,7 @@ type backfillFlags struct {
 	acceptGap bool
 	dryRun    bool
 	json      bool
+	report    string
 
 	used *backfill.Directory // in scratch; nil until it is needed
 }
@@ -77,10 +78,14 @@ several machines share the work; the last of them to end marks the hours complet
 	fs.BoolVar(&f.acceptGap, "accept-gap", false, "go on where labels end before the windows of the last impressions do")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "say what there is to do and what it takes, by a trial in memory; write nothing")
 	fs.BoolVar(&f.json, "json", false, "print the summary as one JSON object")
+	fs.StringVar(&f.report, "report", "", "write an HTML page about the dataset's rows to this file: label rates, delays, the ledger, every column")
 	return cmd
 }
 
 func (c *console) backfill(ctx context.Context, f *backfillFlags, args []string) (err error) {
+	if err := mustTakeReport(f.report); err != nil {
+		return err
+	}
 	began := time.Now()
 	plan, err := c.mustLoad(&f.load, args)
 	if err != nil {
@@ -145,7 +150,17 @@ func (c *console) backfill(ctx context.Context, f *backfillFlags, args []string)
 	for _, w := range report.Warnings {
 		c.say("warning: %s", w)
 	}
-	return c.printBackfill(report, f, time.Since(began))
+	took := time.Since(began)
+	if f.report != "" {
+		page, err := c.backfillReport(ctx, f, plan.Pipelines[0], out, report, took)
+		if err == nil {
+			err = writeReport(f.report, page)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return c.printBackfill(report, f, took)
 }
 
 // job checks the flags.
