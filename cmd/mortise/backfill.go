@@ -63,7 +63,7 @@ several machines share the work; the last of them to end marks the hours complet
 	}
 	f.load.register(cmd)
 	fs := cmd.Flags()
-	fs.StringArrayVar(&f.inputs, "input", nil, "SOURCE=FILES, recorded files; may be repeated")
+	fs.StringArrayVar(&f.inputs, "input", nil, "SOURCE=FILES: recorded files, by glob, folder or URL; may be repeated")
 	fs.StringVar(&f.out, "out", "", "folder of the dataset: a directory, s3://, gs:// or azblob://")
 	fs.StringVar(&f.letters, "letters", "", "folder of the dead letters (default: _mortise/backfill/letters in --out)")
 	fs.StringVar(&f.from, "from", "", "event time of the first impressions, such as 2026-01-01 or 2026-01-01T12 (default: all)")

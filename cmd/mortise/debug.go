@@ -32,7 +32,7 @@ as which row. With --key only those of one join key.`,
 		RunE:    func(cmd *cobra.Command, args []string) error { return c.debug(cmd.Context(), &f, args) },
 	}
 	f.load.register(cmd)
-	cmd.Flags().StringArrayVar(&f.inputs, "input", nil, "SOURCE=FILES, recorded files; may be repeated")
+	cmd.Flags().StringArrayVar(&f.inputs, "input", nil, "SOURCE=FILES: recorded files, by glob, folder or URL; may be repeated")
 	cmd.Flags().StringVar(&f.key, "key", "", "tell only of events with this join key")
 	cmd.Flags().IntVarP(&f.limit, "limit", "n", 100, "tell of at most this many events; 0 is all")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object an event")

@@ -23,16 +23,16 @@ func newReplay(c *console) *cobra.Command {
 	var f replayFlags
 	cmd := &cobra.Command{
 		Use: "replay FILE… --input NAME=GLOB", Short: "Publish recorded files to the experiment's topics", Args: someFiles,
-		Long: `Publish recorded JSON lines (plain, gzip or zstd) to the topics of the
-experiment's sources: merged by event time, keyed by partition_by, with the event
-time as timestamp. Lines that cannot be read are published too, without a key:
-the pipeline sends them to dead letters.`,
+		Long: `Publish recorded files (JSON lines, CSV, Parquet; here or in an object store) to
+the topics of the experiment's sources, as JSON: merged by event time, keyed by
+partition_by, with the event time as timestamp. Records that cannot be read are
+published too, without a key: the pipeline sends them to dead letters.`,
 		Example: "  mortise replay feed.yaml --input impressions='imps-*.jsonl.gz' --input clicks=clicks.jsonl.gz --speed 60x",
 		RunE:    func(cmd *cobra.Command, args []string) error { return c.replay(cmd.Context(), &f, args) },
 	}
 	f.load.register(cmd)
 	f.cluster.register(cmd)
-	cmd.Flags().StringArrayVar(&f.inputs, "input", nil, "SOURCE=FILES, a glob of recorded files; may be repeated")
+	cmd.Flags().StringArrayVar(&f.inputs, "input", nil, "SOURCE=FILES: recorded files, by glob, folder or URL; may be repeated")
 	cmd.Flags().StringVar(&f.speed, "speed", "max", "how fast recorded time passes: 1x, 60x, or max")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print the counts as JSON")
 	return cmd

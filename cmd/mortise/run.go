@@ -48,7 +48,7 @@ then commits what is done and ends.`,
 	f.load.register(cmd)
 	f.cluster.register(cmd)
 	fs := cmd.Flags()
-	fs.StringArrayVar(&f.inputs, "input", nil, "SOURCE=FILES, recorded files to publish first; may be repeated")
+	fs.StringArrayVar(&f.inputs, "input", nil, "SOURCE=FILES: recorded files to publish first, by glob, folder or URL; may be repeated")
 	fs.BoolVar(&f.republish, "republish", false, "publish --input again although the embedded broker has these files already")
 	fs.StringVar(&f.state, "state", "", "directory of local state (default: state in the embedded broker's, else ./mortise-state)")
 	fs.StringVar(&f.group, "group", "", "consumer group (default: the file's consumer_group, else mortise.EXPERIMENT)")

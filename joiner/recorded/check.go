@@ -147,7 +147,7 @@ func (f *file) checkColumns(o *Options, files []*file) error {
 		if n == 1 || !needed || foldersOf(f.name, []Member{m}) != nil {
 			continue
 		}
-		return &MissingColumnError{File: f.name, Column: m.Name, Type: m.Type.String(), Has: f.columns, Elsewhere: having(files, m.Name), separator: f.format == commas}
+		return &MissingColumnError{File: f.name, Column: m.Name, Type: m.Type.String(), Has: f.columns, Elsewhere: having(files, m.Name), isTime: m.Name == o.TimeField, separator: f.format == commas}
 	}
 	return nil
 }
@@ -174,20 +174,21 @@ func count(names []string, name string) (n int) {
 // MissingColumnError says that a file lacks a column that every record needs.
 type MissingColumnError struct {
 	File, Column string
-	Type         string   // declared
+	Type         string   // declared; invalid if it is not
 	Has          []string // the file's columns
 	Elsewhere    string   // another input file that has the column; empty when none has
 
-	separator bool
+	isTime, separator bool
 }
 
 // Error names the file, the column, where else it is, and what to do.
 func (e *MissingColumnError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s has no column %s, which the source declares as %s", e.File, e.Column, e.Type)
-	if e.Type == "invalid" {
-		b.Reset()
-		fmt.Fprintf(&b, "%s has no column %s, which is the event time", e.File, e.Column)
+	fmt.Fprintf(&b, "%s has no column %s, which ", e.File, e.Column)
+	if e.isTime {
+		b.WriteString("is the event time")
+	} else {
+		b.WriteString("the source declares as " + e.Type)
 	}
 	if e.Elsewhere != "" {
 		fmt.Fprintf(&b, "; %s has it", e.Elsewhere)
@@ -208,6 +209,10 @@ func (e *MissingColumnError) Error() string {
 		b.WriteString(": the separator of .csv files is the comma, that of .tsv the tab")
 		return b.String()
 	}
-	fmt.Fprintf(&b, ": leave the file out, or declare the field with ? if it may be missing")
+	if e.isTime {
+		b.WriteString(": leave the file out, or rename the column that is")
+	} else {
+		b.WriteString(": leave the file out, or declare the field with ? if it may be missing")
+	}
 	return b.String()
 }

@@ -27,15 +27,18 @@ func (l *Line) Where() string {
 // ReadError says where reading a file failed. What came before was read.
 type ReadError struct {
 	File  string
-	Line  int64 // whole lines or rows read before the failure; -1 when only Byte is known
-	Byte  int64 // where in the file's text the line that failed begins
+	Line  int64 // whole lines or rows read before the failure; -1 when that is not known
+	Byte  int64 // where in the file's text the line that failed begins; -1 when it is the file as a whole
 	Err   error
 	Cause string // what is wrong with the file, in words
 }
 
 // Error names the file, the line and the cause.
 func (e *ReadError) Error() string {
-	if e.Line < 0 {
+	switch {
+	case e.Byte < 0:
+		return fmt.Sprintf("reading %s: %s: %v", e.File, e.Cause, e.Err)
+	case e.Line < 0:
 		return fmt.Sprintf("reading %s at byte %d: %s: %v", e.File, e.Byte, e.Cause, e.Err)
 	}
 	return fmt.Sprintf("reading %s:%d: %s: %v", e.File, e.Line+1, e.Cause, e.Err)

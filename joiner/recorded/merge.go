@@ -185,7 +185,7 @@ func (r *run) reopen() error {
 	}
 	r.lines = opened
 	if _, err := opened.Next(); errors.Is(err, io.EOF) {
-		return &ReadError{File: f.name, Err: io.ErrUnexpectedEOF, Cause: "the file lost its first line while it was read"}
+		return &ReadError{File: f.name, Line: -1, Byte: -1, Err: io.ErrUnexpectedEOF, Cause: "the file lost its first line while it was read"}
 	} else if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func (f *file) openTable(o *Options) (Table, readerAt, error) {
 	}
 	t, err := o.OpenTable(r, f.sizeBytes)
 	if err != nil {
-		fault := &ReadError{File: f.name, Err: err, Cause: "the Parquet file cannot be opened"}
+		fault := &ReadError{File: f.name, Line: -1, Byte: -1, Err: err, Cause: "the Parquet file cannot be opened"}
 		return nil, nil, errors.Join(fault, r.Close())
 	}
 	return t, r, nil
@@ -75,7 +75,7 @@ func (f *file) tableRows(o *Options, from, to int, read *atomic.Int64) (RowReade
 		to = len(groups)
 	}
 	if to > len(groups) {
-		return nil, errors.Join(&ReadError{File: f.name, Err: io.ErrUnexpectedEOF, Cause: "the file has fewer row groups than it had when it was looked at"}, file.Close())
+		return nil, errors.Join(&ReadError{File: f.name, Line: -1, Byte: -1, Err: io.ErrUnexpectedEOF, Cause: "the file has fewer row groups than it had when it was looked at"}, file.Close())
 	}
 	r := &tableRows{name: f.name, file: file}
 	before, mine := total(groups[:from]), total(groups[from:to])
@@ -109,7 +109,7 @@ func (r *tableRows) damage(err error) *ReadError {
 	if isFar(err) {
 		return &ReadError{File: r.name, Line: r.next, Err: err, Cause: fmt.Sprintf("the object cannot be read on; the %d rows before were read", r.next)}
 	}
-	return &ReadError{File: r.name, Line: r.next, Err: err, Cause: fmt.Sprintf("the Parquet file is damaged; the %d rows before were read", r.next)}
+	return &ReadError{File: r.name, Line: r.next, Err: err, Cause: fmt.Sprintf("the Parquet file is damaged: get it anew; the %d rows before were read", r.next)}
 }
 
 // Close implements RowReader.

@@ -44,7 +44,7 @@ func openHead(f *file, to int64, read *atomic.Int64) (*text, error) {
 	t := &text{name: f.name, input: input, end: to}
 	buf, format, release, err := decompress(bufio.NewReaderSize(&counted{input, read, to}, bufferBytes))
 	if err != nil {
-		return nil, errors.Join(&ReadError{File: f.name, Err: err, Cause: "the file cannot be read"}, input.Close())
+		return nil, errors.Join(&ReadError{File: f.name, Line: -1, Byte: -1, Err: err, Cause: "the file cannot be read"}, input.Close())
 	}
 	t.buf, t.format, t.release = buf, format, release
 	t.skipMark()
@@ -138,9 +138,9 @@ func (t *text) damage(err error) *ReadError {
 	case errors.Is(err, ErrLineTooLong):
 		e.Cause = fmt.Sprintf("the line has more than %d MiB; is this a file of lines?", MaxLineBytes>>20)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		e.Cause = fmt.Sprintf("the %s data is cut off; %s", t.format, before)
+		e.Cause = fmt.Sprintf("the %s data is cut off: get the file anew; %s", t.format, before)
 	default:
-		e.Cause = fmt.Sprintf("the %s data is damaged; %s", t.format, before)
+		e.Cause = fmt.Sprintf("the %s data is damaged: get the file anew; %s", t.format, before)
 	}
 	return e
 }
