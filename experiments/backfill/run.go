@@ -50,7 +50,8 @@ func execute(ctx context.Context, job *Job) (r *run, report *Report, err error) 
 	if r, err = begin(ctx, job); err != nil {
 		return nil, nil, err
 	}
-	defer func() { err = errors.Join(err, r.dataset.Close()) }()
+	rows := r.dataset
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	left, err := r.unfinished(ctx)
 	if err != nil {
 		return nil, nil, err
