@@ -69,13 +69,13 @@ func (c *console) archive(ctx context.Context, f *runFlags, cr *crew, cl *cluste
 		return nil, err
 	}
 	for _, way := range ways {
-		one, err := c.openDataset(ctx, f, cl, way)
-		if err != nil {
-			return nil, err
-		}
+		one := &archiveWay{way: way}
 		ar.ways = append(ar.ways, one)
 		if one.join, err = newJoinProgress(ctx, cl.Connection, group, p, tasks, way.Topic); err != nil {
 			return nil, err
+		}
+		if err := one.open(ctx, f, cl); err != nil {
+			return nil, fmt.Errorf("%s: output.parquet: %w", way.Experiment.Path, err)
 		}
 		opts := kafka.Options{Connection: cl.Connection, Group: way.Group, Inputs: []string{way.Topic}, TransactionalID: way.Group + "." + id, BufferBytes: 1}
 		if opts.FetchMaxBytes == 0 || opts.FetchMaxBytes > archiveFetchBytes {
@@ -115,10 +115,10 @@ func (cl *cluster) prepareRows(ctx context.Context, ways []*experiments.Archive,
 	return err
 }
 
-// openDataset opens the folder of an experiment's dataset, and makes sure that it
-// can be reached.
-func (c *console) openDataset(ctx context.Context, f *runFlags, cl *cluster, way *experiments.Archive) (_ *archiveWay, err error) {
-	e, out := way.Experiment, &way.Experiment.Output.ParquetOut
+// open opens the folder of an experiment's dataset, and makes sure that it can be
+// reached.
+func (w *archiveWay) open(ctx context.Context, f *runFlags, cl *cluster) (err error) {
+	e, out := w.way.Experiment, &w.way.Experiment.Output.ParquetOut
 	state := f.stateDir(cl)
 	ours := []string{state, f.checkpoint}
 	if cl.embedded != "" {
@@ -126,28 +126,30 @@ func (c *console) openDataset(ctx context.Context, f *runFlags, cl *cluster, way
 	}
 	for _, place := range ours {
 		if spec.Overlap(out.Path, place) {
-			return nil, fmt.Errorf("%s: output.parquet.path %s and %s, which the run keeps for itself, lie in one another: give the dataset a folder of its own", e.Path, objectstore.Redact(out.Path), objectstore.Redact(place))
+			return fmt.Errorf("path %s and %s, which the run keeps for itself, lie in one another: give the dataset a folder of its own", objectstore.Redact(out.Path), objectstore.Redact(place))
 		}
 	}
-	one := &archiveWay{way: way}
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("%s: output.parquet: %w", e.Path, err), one.close())
-		}
-	}()
-	if one.bucket, err = objectstore.Open(ctx, out.Path); err != nil {
-		return nil, err
+	if w.bucket, err = objectstore.Open(ctx, out.Path); err != nil {
+		return err
 	}
-	one.path = one.bucket.String()
+	w.path = w.bucket.String()
 	reach, cancel := context.WithTimeout(ctx, reachWithin)
 	defer cancel()
-	if err := one.bucket.Reach(reach); err != nil {
-		return nil, err
+	if err := w.bucket.Reach(reach); err != nil {
+		return err
 	}
-	one.dataset, err = dataset.Open(ctx, one.bucket, dataset.Options{Columns: way.Columns, Experiment: e.Name, Version: e.Version, Config: e.Hash,
-		Partition: out.Partition, TempDir: filepath.Join(state, "parquet")})
-	return one, err
+	source, err := w.join.rowsSource(ctx)
+	if err != nil {
+		return err
+	}
+	w.dataset, err = dataset.Open(ctx, w.bucket, dataset.Options{Columns: w.way.Columns, Experiment: e.Name, Version: e.Version, Config: e.Hash, Source: source,
+		Partition: out.Partition, TempDir: filepath.Join(state, "parquet"), Encoders: encoders})
+	return err
 }
+
+// encoders is how many files of a dataset are encoded at once; each holds two row
+// groups in memory meanwhile.
+const encoders = 2
 
 func (w *archiveWay) close() (err error) {
 	if w.join != nil {

@@ -33,6 +33,16 @@ func newJoinProgress(ctx context.Context, conn kafka.Connection, group string, p
 	return &joinProgress{admin: admin, group: group, main: p.Sources[0].Topic, reads: p.Inputs(), tasks: tasks, rows: rows}, nil
 }
 
+// rowsSource names the rows' topic as a dataset is to know it; empty where brokers
+// give no ids.
+func (j *joinProgress) rowsSource(ctx context.Context) (string, error) {
+	id, err := j.admin.TopicID(ctx, j.rows)
+	if err != nil || id == "" {
+		return "", err
+	}
+	return fmt.Sprintf("topic %s (id %s)", j.rows, id), nil
+}
+
 // fixEnds notes where the inputs end that are to be worked off.
 func (j *joinProgress) fixEnds(ctx context.Context) error {
 	for giveUp := time.Now().Add(reachWithin); ; {

@@ -423,8 +423,8 @@ func TestParquetRefuses(t *testing.T) {
 		return append(append([]string{"run", "--until-end", "--listen", "127.0.0.1:0", write(t, filepath.Join(dir, name+".yaml"), archived(place, ""))}, inputs...), more...)
 	}
 	data := filepath.Join(dir, "data")
-	fails(t, exitFailed, []string{"output.parquet.path", "a folder of its own"}, run("state", filepath.Join(data, "state", "out"), "--embedded", data)...)
-	fails(t, exitFailed, []string{"output.parquet.path", "a folder of its own"}, run("above", data, "--embedded", data)...)
+	fails(t, exitFailed, []string{"output.parquet", "a folder of its own"}, run("state", filepath.Join(data, "state", "out"), "--embedded", data)...)
+	fails(t, exitFailed, []string{"output.parquet", "a folder of its own"}, run("above", data, "--embedded", data)...)
 	fails(t, exitFailed, []string{"output.parquet", "it is a file"}, run("file", write(t, filepath.Join(dir, "taken"), "x"), "--embedded", data)...)
 	const secret = "hunter2-and-more"
 	r := execute(t, run("secret", "s3://bucket/out?endpoint=http://127.0.0.1:1&token="+secret, "--embedded", data)...)
@@ -440,6 +440,8 @@ func TestParquetRefuses(t *testing.T) {
 	}
 	runToEnd(t, append(inputs, one, "--embedded", data)...)
 	other := write(t, filepath.Join(dir, "other.yaml"), strings.NewReplacer("experiment: feed", "experiment: other", "f.instances", "f.other").Replace(archived(out, "")))
+	// The same folder again, with another broker: its offsets begin anew.
+	fails(t, exitFailed, []string{out, "topic f.instances (id ", "name another folder"}, append([]string{"run", "--until-end", "--listen", "127.0.0.1:0", one, "--embedded", filepath.Join(dir, "data3")}, inputs...)...)
 	fails(t, exitFailed, []string{out, "feed"}, append([]string{"run", "--until-end", "--listen", "127.0.0.1:0", other, "--embedded", filepath.Join(dir, "data2")}, inputs...)...)
 }
 

@@ -150,6 +150,20 @@ func (a *Admin) Partitions(ctx context.Context, topics ...string) (map[string]in
 	return counts, err
 }
 
+// TopicID returns the id of a topic, which no other topic has, not one of the same
+// name that is made later; empty where brokers are too old to give them. Errors:
+// *MissingTopicError.
+func (a *Admin) TopicID(ctx context.Context, topic string) (string, error) {
+	found, err := a.describe(ctx, []string{topic})
+	if err != nil {
+		return "", err
+	}
+	if id := found[topic].ID; id != (kadm.TopicID{}) {
+		return id.String(), nil
+	}
+	return "", nil
+}
+
 // describe returns details of topics that must exist.
 func (a *Admin) describe(ctx context.Context, topics []string) (map[string]kadm.TopicDetail, error) {
 	if len(topics) == 0 {

@@ -23,6 +23,7 @@ type identity struct {
 	Partition  []string `json:"partition"`
 	Plan       string   `json:"plan,omitempty"`
 	Splits     int      `json:"splits,omitempty"`
+	Source     string   `json:"source,omitempty"`
 }
 
 // MismatchError says that a folder holds something else than what is to be
@@ -36,7 +37,7 @@ func (e *MismatchError) Error() string { return e.Place + ": " + e.What }
 
 // claim finds the folder's identity, or makes it where the folder is empty.
 func (d *Dataset) claim(ctx context.Context) error {
-	own := identity{formatVersion, d.opts.Experiment, d.opts.Kind, append([]string{}, d.opts.Partition...), d.opts.Plan, d.opts.Splits}
+	own := identity{formatVersion, d.opts.Experiment, d.opts.Kind, append([]string{}, d.opts.Partition...), d.opts.Plan, d.opts.Splits, d.opts.Source}
 	data, err := d.get(ctx, identityKey)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := d.checkEmpty(ctx); err != nil {
@@ -99,6 +100,9 @@ func (i *identity) differs(want *identity) string {
 	case i.Plan != want.Plan || i.Splits != want.Splits:
 		return fmt.Sprintf("the dataset there is of another backfill (plan %s, %d splits; this is plan %s, %d splits): its input, range, experiment file or version of mortise was another; name another folder, or remove that one and begin anew",
 			i.Plan, i.Splits, want.Plan, want.Splits)
+	case i.Source != want.Source && i.Source != "" && want.Source != "":
+		return fmt.Sprintf("the dataset there has the rows of %s, and those that are to come are of %s, with offsets of its own: another cluster, or a topic that was made anew; name another folder, or remove that one",
+			i.Source, want.Source)
 	}
 	return ""
 }

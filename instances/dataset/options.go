@@ -37,6 +37,10 @@ type Options struct {
 	Partition []string
 	// Kind is what the parts are cut from. The default is Stream.
 	Kind Kind
+	// Source names the topic whose offsets a stream's parts are, in a way that no other
+	// topic shares, not one of the same name that is made later: a folder takes parts
+	// of one topic only. Empty where that cannot be told, and then not checked.
+	Source string
 	// Plan is a batch's fingerprint: what is read, which range, which code. A
 	// folder takes rows of one plan only. Streams have none.
 	Plan string
@@ -92,6 +96,8 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("dataset: Options.Kind is %q: it is stream or batch", o.Kind)
 	case o.Kind == Batch && (o.Plan == "" || o.Splits < 1):
 		return fmt.Errorf("dataset: a batch needs Options.Plan and at least one of Options.Splits")
+	case o.Kind == Batch && o.Source != "":
+		return fmt.Errorf("dataset: a batch has no Options.Source")
 	case o.Kind == Stream && (o.Plan != "" || o.Splits != 0):
 		return fmt.Errorf("dataset: a stream has neither Options.Plan nor Options.Splits")
 	case o.MemoryBytes < 0 || o.RowGroupBytes < 0 || o.Encoders < 0:
