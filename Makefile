@@ -27,7 +27,7 @@ build: ## build the static binary bin/mortise
 run: build ## build, then run the demo to its end (under a minute); DEMO_LISTEN=host:port to move it
 	rm -rf $(DEMO)
 	./bin/mortise generate --out $(DEMO)/traffic --impressions 1500000 --rate 150
-	./bin/mortise run examples/demo/experiment.yaml --embedded $(DEMO) --listen $(DEMO_LISTEN) --until-end \
+	./bin/mortise run examples/demo/experiment.yaml --embedded $(DEMO) --listen $(DEMO_LISTEN) --until-end --set output.parquet.path=$(DEMO)/instances \
 	  --input impressions=$(DEMO)/traffic/impressions.jsonl --input clicks=$(DEMO)/traffic/clicks.jsonl \
 	  --input orders=$(DEMO)/traffic/orders.jsonl --input queries=$(DEMO)/traffic/queries.jsonl
 

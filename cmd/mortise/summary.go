@@ -177,6 +177,9 @@ func (c *console) printSummary(s *summary, args []string) {
 	if first.Topic != "" {
 		fmt.Fprintf(c.out, "  mortise tail %s%s --until-end\n", first.Topic, s.flags)
 	}
+	if p := first.Parquet; p != nil && first.Topic != "" && p.Rows > 0 {
+		fmt.Fprintf(c.out, "  mortise diff %s topic:%s%s\n", p.Path, first.Topic, s.flags)
+	}
 	if s.DeadLetters > 0 {
 		for _, e := range s.Experiments {
 			if e.DeadLetters > 0 && !strings.ContainsAny(e.DeadLetter, "/\\") {

@@ -16,8 +16,9 @@ import (
 
 // hashOf is the hash of what an experiment means: the same for two files that
 // differ in comments, order of keys, spelling of durations or defaults written
-// out, and in how brokers and stores are reached. It goes into record headers
-// and tells a state directory of one experiment from another's.
+// out, in how brokers and stores are reached, and in where and how often rows are
+// written as Parquet. It goes into record headers and tells a state directory of
+// one experiment from another's.
 func hashOf(e *Experiment) string {
 	h := sha256.New()
 	w := hashWriter{h}
@@ -38,7 +39,7 @@ func hashOf(e *Experiment) string {
 	}
 	w.line("sample", e.Instance.Sample.Negatives, e.Instance.Sample.By, e.Instance.Emit)
 	o := &e.Output
-	w.line("output", o.Topic, o.Format, o.Parquet, o.ParquetOut.Path, o.ParquetOut.RollSizeBytes, o.ParquetOut.RollEvery.Milliseconds(), o.ParquetOut.Partition)
+	w.line("output", o.Topic, o.Format)
 	w.line("dead letters", o.DeadLetter.Topic, o.DeadLetter.File, o.Delivery)
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }

@@ -17,6 +17,7 @@ func TestHashIsOfTheMeaning(t *testing.T) {
 		"order of sources":  "experiment: demo\nsources:\n" + lines(minimal, 3, 4) + lines(minimal, 2, 3) + lines(minimal, 4, 6),
 		"repartition":       strings.Replace(minimal, "key: id", "key: id, repartition: true, partitions: 9", 1),
 		"partitioner":       strings.Replace(minimal, "key: id", "key: id, partitioner: any", 1),
+		"parquet":           strings.Replace(minimal, "{topic: {name: out}}", "{topic: {name: out}, parquet: {path: ./out, roll: {every: 1m}, partition: [dt]}}", 1),
 		"on as the default": strings.Replace(minimal, "within: 1h", "within: 1h, on: {id: id}", 1),
 	} {
 		if got := mustParse(t, text, testOptions()).Hash; got != want {
