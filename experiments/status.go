@@ -4,6 +4,7 @@ import (
 	"time"
 
 	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/features"
 	"github.com/mortise-dev/mortise/joiner"
 )
 
@@ -21,9 +22,22 @@ type Status struct {
 	Checkpoints *CheckpointStatus  `json:"checkpoints,omitempty"`
 	Shuffles    []ShuffleStatus    `json:"shuffles,omitempty"` // of the pipeline's topics, in this process
 	Archives    []ArchiveStatus    `json:"archives,omitempty"` // of the pipeline's experiments, in this process
+	Features    []FeatureStatus    `json:"features,omitempty"` // of all pipelines, in this process; with the first
 	// Others are the accounts of the group's other tasks, by experiment, once it has
 	// come to the end.
 	Others []mortise.Ledger `json:"-"`
+}
+
+// FeatureStatus is how far the features of one source are in one process.
+type FeatureStatus struct {
+	Generation  int                  `json:"generation"`
+	Source      string               `json:"source"` // its name
+	Topic       string               `json:"topic"`
+	Features    []string             `json:"features"`     // their names
+	WatermarkMS int64                `json:"watermark_ms"` // tiles before it are final; 0 when nothing is
+	LagRecords  int64                `json:"lag_records"`
+	Unreadable  int64                `json:"unreadable"` // records that features could not use
+	Writer      features.WriterStats `json:"writer"`
 }
 
 // ArchiveStatus is what archiving an experiment's rows as Parquet is doing in one

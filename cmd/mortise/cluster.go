@@ -250,6 +250,28 @@ func (cl *cluster) prepare(ctx context.Context, plan *experiments.Plan, partitio
 	return err
 }
 
+// prepareFeatures makes the topics of features that are missing on the embedded broker.
+func (cl *cluster) prepareFeatures(ctx context.Context, plan *experiments.Plan, partitions int) error {
+	if cl.embedded == "" {
+		return nil
+	}
+	admin, err := kafka.OpenAdmin(ctx, cl.Connection)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	var specs []kafka.TopicSpec
+	known := map[string]bool{}
+	for _, f := range plan.Features() {
+		if topic := f.Source.Topic; !known[topic] {
+			known[topic] = true
+			specs = append(specs, cl.topic(topic, int32(partitions)))
+		}
+	}
+	_, err = admin.EnsureTopics(ctx, specs)
+	return err
+}
+
 // planTopics lists what all pipelines read and write, each once.
 func planTopics(plan *experiments.Plan) (inputs, outputs []string) {
 	seen := map[string]bool{}

@@ -61,12 +61,16 @@ func (c *console) debug(ctx context.Context, f *debugFlags, args []string) error
 	if err != nil {
 		return err
 	}
+	enrichment, err := sampleFeatures(ctx, plan, p, inputs)
+	if err != nil {
+		return err
+	}
 	t := offline.New(rec.merged, rec.topics, p.Inputs(), func(o *experiments.Output) error {
 		stories.Produced(o)
 		return nil
 	})
 	w, err := experiments.NewWorker(p, t, memoryStates{}, "debug", experiments.WorkerOptions{
-		UntilEnd: true, InputDone: t.InputDone(), Parallel: 1, Trace: stories.Trace, Log: c.logger(),
+		UntilEnd: true, InputDone: t.InputDone(), Parallel: 1, Trace: stories.Trace, Log: c.logger(), Enrichment: enrichment,
 		Letters: func(string, []byte) error { return nil },
 	})
 	if err != nil {

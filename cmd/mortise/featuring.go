@@ -48,12 +48,25 @@ type rowNeeds struct {
 	leastMS     atomic.Int64
 }
 
+// featureOptions are the flags that features depend on.
+type featureOptions struct {
+	dir                 string // of the tiles
+	commitEvery         time.Duration
+	untilEnd, acceptGap bool
+	groupOf             func(*experiments.Pipeline) string // the group whose rows read them
+}
+
+func (f *runFlags) featureOptions(plan *experiments.Plan, cl *cluster) featureOptions {
+	return featureOptions{dir: filepath.Join(f.stateDir(cl), "features"), commitEvery: f.commitEvery, untilEnd: f.untilEnd, acceptGap: f.acceptGap,
+		groupOf: func(p *experiments.Pipeline) string { return f.groupOf(plan, p) }}
+}
+
 // enrichEvery is how often it is asked at least how far features are final.
 const enrichEvery = 250 * time.Millisecond
 
 // features opens the tiles of a plan and makes what keeps them; it is empty where
 // no experiment has features.
-func (c *console) features(ctx context.Context, f *runFlags, plan *experiments.Plan, cl *cluster, letters *letterFiles, inputDone <-chan struct{}) (ft *featuring, err error) {
+func (c *console) features(ctx context.Context, o featureOptions, plan *experiments.Plan, cl *cluster, letters *letterFiles, inputDone <-chan struct{}) (ft *featuring, err error) {
 	ft = &featuring{committed: make(chan struct{}, 1)}
 	all := plan.Features()
 	if len(all) == 0 {
@@ -64,7 +77,7 @@ func (c *console) features(ctx context.Context, f *runFlags, plan *experiments.P
 			err = errors.Join(err, ft.close())
 		}
 	}()
-	if err := ft.open(c, filepath.Join(f.stateDir(cl), "features")); err != nil {
+	if err := ft.open(c, o.dir); err != nil {
 		return nil, err
 	}
 	if ft.gens, err = tiling.Generations(ctx, ft.store, all); err != nil {
@@ -77,15 +90,17 @@ func (c *console) features(ctx context.Context, f *runFlags, plan *experiments.P
 		if len(p.Features) == 0 {
 			continue
 		}
-		n := &rowNeeds{group: f.groupOf(plan, p), main: p.Sources[0].Topic, marginMS: 2 * p.Join.DelayMS}
+		n := &rowNeeds{group: o.groupOf(p), main: p.Sources[0].Topic, marginMS: 2 * p.Join.DelayMS}
 		n.leastMS.Store(math.MinInt64)
 		ft.needs = append(ft.needs, n)
 	}
-	write, err := ft.lettersOf(ctx, plan, cl, letters)
-	if err != nil {
-		return nil, err
+	var write func(*mortise.DeadLetter) error
+	if letters != nil {
+		if write, err = ft.lettersOf(ctx, plan, cl, letters); err != nil {
+			return nil, err
+		}
 	}
-	ft.tiler = tiling.New(ft.log, ft.store, ft.gens, tiling.Options{CommitEvery: f.commitEvery, UntilEnd: f.untilEnd, InputDone: inputDone, AcceptGap: f.acceptGap,
+	ft.tiler = tiling.New(ft.log, ft.store, ft.gens, tiling.Options{CommitEvery: o.commitEvery, UntilEnd: o.untilEnd, InputDone: inputDone, AcceptGap: o.acceptGap,
 		NeedMS: ft.needMS, Committed: ft.tell, Letters: write, Log: c.logger()})
 	return ft, nil
 }
@@ -280,7 +295,7 @@ func (ft *featuring) close() (err error) {
 	return err
 }
 
-func (ft *featuring) statuses() []tiling.SourceStatus {
+func (ft *featuring) statuses() []experiments.FeatureStatus {
 	if ft.tiler == nil {
 		return nil
 	}

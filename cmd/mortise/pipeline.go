@@ -154,6 +154,9 @@ func (cr *crew) statuses() []experiments.Status {
 	for i, w := range cr.workers {
 		st := w.Status()
 		st.Shuffles, st.Archives = cr.shuffles[i].statuses(), cr.archives[i].statuses()
+		if i == 0 {
+			st.Features = cr.features.statuses()
+		}
 		all = append(all, st)
 	}
 	return all
@@ -174,7 +177,7 @@ func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Pl
 	if cr.admin, err = kafka.OpenAdmin(ctx, cl.Connection); err != nil {
 		return nil, err
 	}
-	if cr.features, err = c.features(ctx, f, plan, cl, letters, inputDone); err != nil {
+	if cr.features, err = c.features(ctx, f.featureOptions(plan, cl), plan, cl, letters, inputDone); err != nil {
 		return nil, err
 	}
 	for _, p := range plan.Pipelines {

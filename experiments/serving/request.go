@@ -38,6 +38,7 @@ const (
 const (
 	typeJSON = "application/json"
 	typeCBOR = "application/cbor"
+	typeForm = "application/x-www-form-urlencoded" // what curl -d says of any body
 )
 
 // fault is an answer that is not the features.
@@ -57,7 +58,7 @@ func badRequest(format string, args ...any) error {
 // readRequest reads a request's body by its content type.
 func readRequest(w http.ResponseWriter, r *http.Request) (*Request, error) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if r.Header.Get("Content-Type") == "" {
+	if kind == typeForm || r.Header.Get("Content-Type") == "" {
 		kind, err = typeJSON, nil
 	}
 	if err != nil || kind != typeJSON && kind != typeCBOR {

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/experiments/tiling"
 	"github.com/mortise-dev/mortise/features"
@@ -217,7 +218,7 @@ func (s *Server) list(w http.ResponseWriter, _ *http.Request) {
 			if def.IsExpr() {
 				f.Expr = def.Expr.Source()
 			} else {
-				f.Agg, f.Window = def.Aggregate.String(), def.Window.String()
+				f.Agg, f.Window = def.Aggregate.String(), mortise.FormatDuration(def.Window)
 			}
 			e.Features = append(e.Features, f)
 		}

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -72,7 +73,7 @@ type collector struct {
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range append(descriptions, archiveDescriptions...) {
+	for _, d := range slices.Concat(descriptions, archiveDescriptions, featureDescriptions) {
 		ch <- d
 	}
 }
@@ -103,6 +104,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		}
 		for i := range s.Archives {
 			collectArchive(ch, &s.Archives[i])
+		}
+		for i := range s.Features {
+			collectFeatures(ch, &s.Features[i])
 		}
 	}
 }

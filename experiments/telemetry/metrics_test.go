@@ -13,6 +13,7 @@ import (
 
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/features"
 )
 
 func sample() []experiments.Status {
@@ -24,6 +25,7 @@ func sample() []experiments.Status {
 		Shuffles: []experiments.ShuffleStatus{{Source: "clicks", Records: 5, Origins: []experiments.OriginStatus{{Partition: 2, Next: 5, High: 8, MaxTimeMS: 3_000}}}},
 		Archives: []experiments.ArchiveStatus{{Experiment: "feed-ctr", Rows: 6, Bytes: 900, Parts: 2,
 			Partitions: []experiments.ArchivePartition{{Partition: 3, Archived: 10, End: 14, Waiting: 90 * time.Second, OpenRows: 4, MaxTimeMS: 4_000}}}},
+		Features:    []experiments.FeatureStatus{{Source: "clicks", WatermarkMS: 2_000, LagRecords: 3, Writer: features.WriterStats{Events: 7, Late: 1}}},
 		Experiments: []experiments.ExperimentStatus{{Name: "feed-ctr", Ledger: l}},
 		Tasks: []experiments.TaskStatus{{Partition: 1, WatermarkMS: 1_000, Holding: "clicks", Pending: 4, CheckpointMS: 9_000, Takeover: experiments.Takeover{Live: 2 * time.Second},
 			Inputs: []experiments.InputStatus{{Topic: "imps", Next: 7, High: 9, MaxTimeMS: 5_000}, {Topic: "clicks", Next: 1, High: 1, MaxTimeMS: 2_000}}}},
@@ -33,7 +35,10 @@ func sample() []experiments.Status {
 // TestMetricNames holds the list of metric names: renaming one breaks dashboards.
 func TestMetricNames(t *testing.T) {
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(&collector{statuses: sample, now: func() time.Time { return time.UnixMilli(11_000) }})
+	online := NewOnline()
+	online.Answered(200, time.Millisecond, 2, 6)
+	online.Skew("feed-ctr", "item_ctr", true)
+	reg.MustRegister(&collector{statuses: sample, now: func() time.Time { return time.UnixMilli(11_000) }}, online)
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -74,6 +79,7 @@ func TestEndpoints(t *testing.T) {
 		{"/metrics", `mortise_parquet_lag_records{experiment="feed-ctr",partition="3"} 4`, 200, sample},
 		{"/metrics", `mortise_parquet_lag_seconds{experiment="feed-ctr",partition="3"} 90`, 200, sample},
 		{"/metrics", `mortise_instances_total{experiment="feed-ctr",label="negative"} 4`, 200, sample},
+		{"/metrics", `mortise_feature_lag_records{generation="0",source="clicks"} 3`, 200, sample},
 		{"/status", `"pipeline":"feed-ctr"`, 200, sample},
 		{"/debug/pprof/cmdline", "", 200, sample},
 	} {

@@ -48,9 +48,10 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// Handler is what Serve serves.
-func Handler(statuses func() []experiments.Status) http.Handler {
+// Handler is what Serve serves; more is collected with it.
+func Handler(statuses func() []experiments.Status, more ...prometheus.Collector) http.Handler {
 	reg := prometheus.NewRegistry()
+	reg.MustRegister(more...)
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		&collector{statuses: statuses, now: time.Now})
 	mux := http.NewServeMux()

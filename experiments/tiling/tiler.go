@@ -32,7 +32,7 @@ type Tiler struct {
 	dirty    bool
 
 	mu     sync.Mutex
-	status []SourceStatus
+	status []experiments.FeatureStatus
 }
 
 // New makes a tiler of generations, which are all that the store is to hold.
