@@ -27,6 +27,9 @@ type PipelineDescription struct {
 	Late        string                `json:"late"`
 	Windows     []WindowDescription   `json:"windows"`
 	State       []StateDescription    `json:"state"`
+
+	Features []FeatureGroupDescription `json:"features,omitempty"`
+	Computed []FeatureDescription      `json:"computed,omitempty"`
 	Instances   []InstanceDescription `json:"instances"`
 }
 
@@ -97,7 +100,8 @@ func (p *Plan) Describe() PlanDescription {
 func (p *Pipeline) describe() PipelineDescription {
 	first := p.Experiments[0]
 	d := PipelineDescription{Key: first.Join.Key, PartitionBy: first.Join.PartitionBy, Dedup: first.Join.Dedup,
-		Delay: mortise.FormatDuration(first.Join.Delay), Late: first.Join.Late, State: p.describeState()}
+		Delay: mortise.FormatDuration(first.Join.Delay), Late: first.Join.Late, State: p.describeState(),
+		Features: p.describeFeatures(), Computed: p.describeComputed()}
 	for i, in := range p.Sources {
 		s := in.Specs[0]
 		role := "labels"

@@ -77,6 +77,7 @@ func (c *console) explainPipeline(n, of int, p *experiments.PipelineDescription)
 	for _, s := range p.State {
 		fmt.Fprintf(c.out, "    %s: %s\n", s.What, s.Holds)
 	}
+	c.explainFeatures(p)
 	for _, e := range p.Instances {
 		fmt.Fprintf(c.out, "\n  instance %s v%d → %s (%s, %s)\n", e.Experiment, e.Version, e.Topic, e.Format, e.Emit)
 		w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
@@ -87,5 +88,28 @@ func (c *console) explainPipeline(n, of int, p *experiments.PipelineDescription)
 		if e.Negatives < 1 {
 			fmt.Fprintf(c.out, "    negatives kept: %g by %s, weight %g\n", e.Negatives, e.SampleBy, 1/e.Negatives)
 		}
+	}
+}
+
+func (c *console) explainFeatures(p *experiments.PipelineDescription) {
+	if len(p.Features)+len(p.Computed) == 0 {
+		return
+	}
+	fmt.Fprintf(c.out, "\n  features, as of the start of the tile that the impression lies in\n")
+	for _, g := range p.Features {
+		fmt.Fprintf(c.out, "    of %s per %s: tiles of %s, kept for %s, %d aggregates each; a read takes %d tiles at most\n", g.Topic, strings.Join(g.Entity, ", "),
+			strings.Join(g.Tiles, ", "), g.Keeps, g.Columns, g.Reads)
+		w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+		for _, f := range g.Features {
+			where := ""
+			if f.Where != "" {
+				where = "where " + f.Where
+			}
+			fmt.Fprintf(w, "      %s\t%s\tover %s\t%s\t%s\n", f.Name, f.Is, f.Window, f.Type, where)
+		}
+		w.Flush()
+	}
+	for _, f := range p.Computed {
+		fmt.Fprintf(c.out, "    %s = %s (%s)\n", f.Name, f.Is, f.Type)
 	}
 }
