@@ -53,7 +53,7 @@ func (f *Filler) Reads(topic string) bool { return len(f.sources[topic]) > 0 }
 // same source sends it to the dead letters.
 func (f *Filler) Add(ctx context.Context, topic string, rec *mortise.Record) error {
 	for _, s := range f.sources[topic] {
-		if err := s.takeBetween(rec, &s.parts[0], f.clock(), f.fromMS, f.toMS); err != nil {
+		if err := s.takeBetween(rec, 0, f.clock(), f.fromMS, f.toMS); err != nil {
 			return err
 		}
 		if s.writer.Full() {

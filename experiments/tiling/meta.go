@@ -8,8 +8,9 @@ import (
 // meta is what a source's position in the store says beside its watermark.
 type meta struct {
 	Generation int      `json:"generation"`
-	Source     string   `json:"source"`   // Feature.SourceID
-	Features   []string `json:"features"` // Feature.ID of those that are kept
+	Source     string   `json:"source"`         // Feature.SourceID
+	Features   []string `json:"features"`       // Feature.ID of those that are kept
+	Idle       bool     `json:"idle,omitempty"` // it is caught up and silent
 	// Partitions are by number.
 	Partitions []partition `json:"partitions"`
 }

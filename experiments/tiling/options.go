@@ -49,6 +49,9 @@ type Options struct {
 	// InputDone, where set, says that what is being published to the topics is all
 	// there. Until then no partition counts as idle.
 	InputDone <-chan struct{}
+	// SinceMS tells, of a partition that a Shared begins to read, from which event
+	// time on its log holds every event. The default is from the beginning.
+	SinceMS func(ctx context.Context, partition int32) (int64, error)
 	// NeedMS tells the earliest time as of which features may still be asked for;
 	// tiles that only earlier reads need are dropped. The default keeps everything.
 	NeedMS func() int64

@@ -93,7 +93,7 @@ func (s *source) take(f *experiments.Fetched, inputDone bool, nowMS int64) error
 		if rec.Offset < p.next {
 			continue
 		}
-		if err := s.takeOne(rec, p, nowMS); err != nil {
+		if err := s.takeOne(rec, int(f.Partition), nowMS); err != nil {
 			return fmt.Errorf("adding %s[%d]@%d to features: %w", rec.Topic, rec.Partition, rec.Offset, err)
 		}
 	}
@@ -104,12 +104,13 @@ func (s *source) take(f *experiments.Fetched, inputDone bool, nowMS int64) error
 	return nil
 }
 
-func (s *source) takeOne(rec *mortise.Record, p *reading, nowMS int64) error {
-	return s.takeBetween(rec, p, nowMS, math.MinInt64, math.MaxInt64)
+// takeOne adds a record of one of the source's partitions.
+func (s *source) takeOne(rec *mortise.Record, part int, nowMS int64) error {
+	return s.takeBetween(rec, part, nowMS, math.MinInt64, math.MaxInt64)
 }
 
 // takeBetween leaves events out whose time does not lie in [fromMS, toMS).
-func (s *source) takeBetween(rec *mortise.Record, p *reading, nowMS, fromMS, toMS int64) error {
+func (s *source) takeBetween(rec *mortise.Record, part int, nowMS, fromMS, toMS int64) error {
 	timeMS, row, err := s.feed.take(rec, nowMS)
 	if err == nil && (timeMS < fromMS || timeMS >= toMS) {
 		return nil
@@ -131,8 +132,9 @@ func (s *source) takeBetween(rec *mortise.Record, p *reading, nowMS, fromMS, toM
 			return nil
 		}
 	}
+	p := &s.parts[part]
 	p.maxMS = max(p.maxMS, timeMS)
-	s.clock.Observe(int(rec.Partition), timeMS, nowMS)
+	s.clock.Observe(part, timeMS, nowMS)
 	return nil
 }
 

@@ -8,23 +8,26 @@ import (
 func (t *Tiler) observe(int64) {
 	var all []experiments.FeatureStatus
 	for _, s := range t.sources {
-		st := experiments.FeatureStatus{Generation: s.gen.Number, Source: s.feed.spec.Name, Topic: s.feed.spec.Topic, Unreadable: s.skipped, Writer: s.writer.Stats()}
-		if at := s.writer.Position().WatermarkMS; at != joiner.NoTimeMS {
-			st.WatermarkMS = at
-		}
-		for i := range s.gen.Features {
-			if f := &s.gen.Features[i]; f.SourceID == s.feed.id {
-				st.Features = append(st.Features, f.Definition.Name)
-			}
-		}
-		for i := range s.parts {
-			st.LagRecords += max(s.parts[i].high-s.parts[i].next, 0)
-		}
-		all = append(all, st)
+		all = append(all, s.status())
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.status = all
+}
+
+// status tells how far the source is, as of the last commit.
+func (s *source) status() experiments.FeatureStatus {
+	st := experiments.FeatureStatus{Generation: s.gen.Number, Source: s.feed.spec.Name, Topic: s.feed.spec.Topic, WatermarkMS: s.watermarkMS(),
+		Unreadable: s.skipped, Writer: s.writer.Stats()}
+	for i := range s.gen.Features {
+		if f := &s.gen.Features[i]; f.SourceID == s.feed.id {
+			st.Features = append(st.Features, f.Definition.Name)
+		}
+	}
+	for i := range s.parts {
+		st.LagRecords += max(s.parts[i].high-s.parts[i].next, 0)
+	}
+	return st
 }
 
 // Status tells how far every source is, as of the last commit. It may be called
@@ -33,4 +36,12 @@ func (t *Tiler) Status() []experiments.FeatureStatus {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.status
+}
+
+// watermarkMS is a task's watermark as it was committed; 0 before any.
+func (s *source) watermarkMS() int64 {
+	if at := s.writer.Position().WatermarkMS; at != joiner.NoTimeMS {
+		return at
+	}
+	return 0
 }
