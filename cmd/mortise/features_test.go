@@ -11,6 +11,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/mortise-dev/mortise/experiments/broker"
+	"github.com/mortise-dev/mortise/internal/redistest"
 )
 
 // featured is an experiment over generated traffic with features of every kind of
@@ -188,6 +191,39 @@ func TestFeatureAddedToARun(t *testing.T) {
 	out := filepath.Join(dir, "out")
 	succeed(t, append([]string{"backfill", file, "--out", out, "--scratch", filepath.Join(dir, "scratch")}, inputs...)...)
 	if r := execute(t, "diff", "topic:f.more", out, "--embedded", data); r.code != exitDone {
+		t.Errorf("stream and backfill differ:\n%s%s", r.out, r.errOut)
+	}
+}
+
+// TestFeaturesShared has two workers share a run and, in Redis, its features; one
+// of them is killed and comes back. Rows are those of a backfill.
+func TestFeaturesShared(t *testing.T) {
+	t.Parallel()
+	rng := random(t)
+	server := redistest.Shared(t)
+	dir := t.TempDir()
+	text := strings.Replace(featured, "instance:", fmt.Sprintf("feature_store: {redis: {addrs: %q, prefix: shared-%d}}\ninstance:", server.Addr, rng.Int64()), 1)
+	file, inputs := write(t, filepath.Join(dir, "featured.yaml"), text), featuredTraffic(t, dir, 3000)
+	data, out := filepath.Join(dir, "data"), filepath.Join(dir, "out")
+	first := start(t, toEnd(append(inputs, file, "--embedded", data, "--partitions", "4", "--commit-every", "20ms", "--close-rows", "200")...)...)
+	await(t, "the broker", func() bool { _, running := broker.Attach(data); return running }, first)
+	second := func() *process {
+		return start(t, toEnd(file, "--embedded", data, "--state", filepath.Join(dir, "second"), "--commit-every", "20ms", "--close-rows", "200")...)
+	}
+	other := second()
+	at := rng.Int64N(2 << 20)
+	await(t, "the moment to kill", func() bool { return other.ended() || sizeOf(filepath.Join(data, "log")) >= at }, first)
+	_ = other.cmd.Process.Kill() // it may have ended
+	<-other.done
+	other = second()
+	if code := other.wait(); code != exitDone {
+		t.Errorf("the second worker ended with %d\n%s", code, other.errOut.String())
+	}
+	if code := first.wait(); code != exitDone {
+		t.Fatalf("the first worker ended with %d\n%s", code, first.errOut.String())
+	}
+	succeed(t, append([]string{"backfill", file, "--out", out, "--scratch", filepath.Join(dir, "scratch")}, inputs...)...)
+	if r := execute(t, "diff", "topic:f.instances", out, "--embedded", data); r.code != exitDone {
 		t.Errorf("stream and backfill differ:\n%s%s", r.out, r.errOut)
 	}
 }

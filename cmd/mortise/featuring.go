@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -17,9 +18,11 @@ import (
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/experiments/kafka"
+	"github.com/mortise-dev/mortise/experiments/spec"
 	"github.com/mortise-dev/mortise/experiments/tiling"
 	"github.com/mortise-dev/mortise/features"
 	"github.com/mortise-dev/mortise/features/pebble"
+	"github.com/mortise-dev/mortise/features/redis"
 	"github.com/mortise-dev/mortise/joiner"
 )
 
@@ -27,14 +30,16 @@ import (
 //
 //	sources' topics → tiler → tiles → enrichments of the workers' rows
 //
-// The tiler reads the topics by itself, so that every process has all tiles; no
-// other is waited for.
+// Where each process keeps its own tiles the tiler reads all of the topics by
+// itself; no other is waited for. Where they share a store, a group shares the
+// partitions out.
 type featuring struct {
 	store       features.Store
 	closer      io.Closer
 	log         *kafka.Log
 	gens        []*tiling.Generation
 	tiler       *tiling.Tiler
+	shared      []*tiling.Shared     // instead, where workers share the store: one a topic
 	enrichments []*tiling.Enrichment // of pipelines that have features
 	committed   chan struct{}        // holds one when tiles were committed
 	needs       []*rowNeeds          // per pipeline with features
@@ -51,13 +56,14 @@ type rowNeeds struct {
 // featureOptions are the flags that features depend on.
 type featureOptions struct {
 	dir                 string // of the tiles
+	worker              string // this one's name
 	commitEvery         time.Duration
 	untilEnd, acceptGap bool
 	groupOf             func(*experiments.Pipeline) string // the group whose rows read them
 }
 
-func (f *runFlags) featureOptions(plan *experiments.Plan, cl *cluster) featureOptions {
-	return featureOptions{dir: filepath.Join(f.stateDir(cl), "features"), commitEvery: f.commitEvery, untilEnd: f.untilEnd, acceptGap: f.acceptGap,
+func (f *runFlags) featureOptions(plan *experiments.Plan, cl *cluster, id string) featureOptions {
+	return featureOptions{worker: id, dir: filepath.Join(f.stateDir(cl), "features"), commitEvery: f.commitEvery, untilEnd: f.untilEnd, acceptGap: f.acceptGap,
 		groupOf: func(p *experiments.Pipeline) string { return f.groupOf(plan, p) }}
 }
 
@@ -77,13 +83,19 @@ func (c *console) features(ctx context.Context, o featureOptions, plan *experime
 			err = errors.Join(err, ft.close())
 		}
 	}()
-	if err := ft.open(c, o.dir); err != nil {
+	where, err := featureStoreOf(plan)
+	if err != nil {
+		return nil, err
+	}
+	if where.IsShared() {
+		err = ft.openShared(ctx, where)
+	} else {
+		err = ft.open(c, o.dir)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if ft.gens, err = tiling.Generations(ctx, ft.store, all); err != nil {
-		return nil, err
-	}
-	if ft.log, err = kafka.OpenLog(ctx, cl.Connection, tiling.Topics(ft.gens), featureHoldBytes); err != nil {
 		return nil, err
 	}
 	for _, p := range plan.Pipelines {
@@ -94,15 +106,105 @@ func (c *console) features(ctx context.Context, o featureOptions, plan *experime
 		n.leastMS.Store(math.MinInt64)
 		ft.needs = append(ft.needs, n)
 	}
-	var write func(*mortise.DeadLetter) error
+	opts := tiling.Options{CommitEvery: o.commitEvery, UntilEnd: o.untilEnd, InputDone: inputDone, AcceptGap: o.acceptGap, NeedMS: ft.needMS, Committed: ft.tell, Log: c.logger()}
 	if letters != nil {
-		if write, err = ft.lettersOf(ctx, plan, cl, letters); err != nil {
+		if opts.Letters, err = ft.lettersOf(ctx, plan, cl, letters); err != nil {
 			return nil, err
 		}
 	}
-	ft.tiler = tiling.New(ft.log, ft.store, ft.gens, tiling.Options{CommitEvery: o.commitEvery, UntilEnd: o.untilEnd, InputDone: inputDone, AcceptGap: o.acceptGap,
-		NeedMS: ft.needMS, Committed: ft.tell, Letters: write, Log: c.logger()})
+	if where.IsShared() {
+		if err := ft.share(ctx, cl, o, where, opts); err != nil {
+			return nil, err
+		}
+		return ft, tiling.Reopen(ctx, ft.store, ft.gens)
+	}
+	if err := tiling.Reopen(ctx, ft.store, ft.gens); err != nil {
+		return nil, err
+	}
+	if ft.log, err = kafka.OpenLog(ctx, cl.Connection, tiling.Topics(ft.gens), featureHoldBytes); err != nil {
+		return nil, err
+	}
+	ft.tiler = tiling.New(ft.log, ft.store, ft.gens, opts)
 	return ft, nil
+}
+
+// featureStoreOf is where the plan's features are kept: the one place that all
+// experiments with features name.
+func featureStoreOf(plan *experiments.Plan) (*spec.FeatureStore, error) {
+	var first *spec.Experiment
+	for _, p := range plan.Pipelines {
+		for _, e := range p.Experiments {
+			switch {
+			case len(e.Features) == 0:
+			case first == nil:
+				first = e
+			case !reflect.DeepEqual(first.FeatureStore, e.FeatureStore):
+				return nil, fmt.Errorf("%s and %s keep their features in different places: give them one feature_store, or run them apart", first.Path, e.Path)
+			}
+		}
+	}
+	return &first.FeatureStore, nil
+}
+
+// openShared opens the store that workers share.
+func (ft *featuring) openShared(ctx context.Context, where *spec.FeatureStore) error {
+	secure, err := where.TLS.Config()
+	if err != nil {
+		return fmt.Errorf("feature_store: %w", err)
+	}
+	if !where.TLS.Enabled {
+		secure = nil
+	}
+	store, err := redis.Open(ctx, redis.Options{Addrs: where.Addrs, Username: where.Username, Password: where.Password, DB: where.DB, Prefix: where.Prefix, TLS: secure})
+	if err != nil {
+		return fmt.Errorf("opening the feature store: %w", err)
+	}
+	ft.store, ft.closer = store, store
+	return nil
+}
+
+// share joins, for each topic of features, the group that shares its partitions
+// out. The group is the store's: whoever shares its tiles shares the work.
+func (ft *featuring) share(ctx context.Context, cl *cluster, o featureOptions, where *spec.FeatureStore, opts tiling.Options) error {
+	admin, err := kafka.OpenAdmin(ctx, cl.Connection)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	topics := tiling.Topics(ft.gens)
+	counts, err := admin.Partitions(ctx, topics...)
+	if err != nil {
+		return err
+	}
+	for _, g := range ft.gens {
+		if err := g.SpreadOver(ctx, ft.store, counts); err != nil {
+			return err
+		}
+	}
+	for _, topic := range topics {
+		group := where.Prefix + ".features." + topic
+		t, err := kafka.Open(ctx, kafka.Options{Connection: cl.Connection, Group: group, Inputs: []string{topic}, TransactionalID: group + "." + o.worker, BufferBytes: 1})
+		if err != nil {
+			return err
+		}
+		own := opts
+		own.SinceMS = func(ctx context.Context, partition int32) (int64, error) {
+			return sinceMS(ctx, cl.Connection, experiments.TopicPartition{Topic: topic, Partition: partition})
+		}
+		ft.shared = append(ft.shared, tiling.NewShared(t, ft.store, ft.gens, topic, own))
+	}
+	return nil
+}
+
+// sinceMS is the time from which on a partition holds every event, by the
+// brokers' times of its records.
+func sinceMS(ctx context.Context, conn kafka.Connection, tp experiments.TopicPartition) (int64, error) {
+	admin, err := kafka.OpenAdmin(ctx, conn)
+	if err != nil {
+		return 0, err
+	}
+	defer admin.Close()
+	return admin.HoldsSince(ctx, tp)
 }
 
 // featureHoldBytes is how much a partition that is paused holds back.
@@ -140,12 +242,22 @@ func (ft *featuring) enrichment(ctx context.Context, p *experiments.Pipeline) (e
 
 // run keeps tiles up to date until ctx ends.
 func (ft *featuring) run(ctx context.Context, conn kafka.Connection, g *errgroup.Group) {
-	if ft.tiler == nil {
+	if ft.store == nil {
 		return
 	}
-	g.Go(func() error { return ft.tiler.Run(ctx) })
+	ft.tile(ctx, g)
 	g.Go(func() error { return ft.follow(ctx) })
 	g.Go(func() error { return ft.followNeeds(ctx, conn) })
+}
+
+// tile runs what keeps the tiles.
+func (ft *featuring) tile(ctx context.Context, g *errgroup.Group) {
+	if ft.tiler != nil {
+		g.Go(func() error { return ft.tiler.Run(ctx) })
+	}
+	for _, one := range ft.shared {
+		g.Go(func() error { return one.Run(ctx) })
+	}
 }
 
 // follow has the enrichments learn of every commit.
@@ -286,6 +398,9 @@ func (ft *featuring) close() (err error) {
 	if ft.letters != nil {
 		ft.letters.Close()
 	}
+	for _, one := range ft.shared {
+		err = errors.Join(err, one.Close())
+	}
 	if ft.log != nil {
 		ft.log.Close()
 	}
@@ -295,9 +410,12 @@ func (ft *featuring) close() (err error) {
 	return err
 }
 
-func (ft *featuring) statuses() []experiments.FeatureStatus {
-	if ft.tiler == nil {
-		return nil
+func (ft *featuring) statuses() (all []experiments.FeatureStatus) {
+	if ft.tiler != nil {
+		return ft.tiler.Status()
 	}
-	return ft.tiler.Status()
+	for _, one := range ft.shared {
+		all = append(all, one.Status()...)
+	}
+	return all
 }

@@ -177,7 +177,7 @@ func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Pl
 	if cr.admin, err = kafka.OpenAdmin(ctx, cl.Connection); err != nil {
 		return nil, err
 	}
-	if cr.features, err = c.features(ctx, f.featureOptions(plan, cl), plan, cl, letters, inputDone); err != nil {
+	if cr.features, err = c.features(ctx, f.featureOptions(plan, cl, id), plan, cl, letters, inputDone); err != nil {
 		return nil, err
 	}
 	for _, p := range plan.Pipelines {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/experiments/kafka"
 	"github.com/mortise-dev/mortise/experiments/serving"
 	"github.com/mortise-dev/mortise/experiments/telemetry"
 )
@@ -87,7 +88,7 @@ func (c *console) serve(ctx context.Context, f *serveFlags, args []string) (err 
 	case dir == "":
 		dir = "mortise-serve"
 	}
-	ft, err := c.features(ctx, featureOptions{dir: dir, commitEvery: f.commitEvery, acceptGap: f.acceptGap, groupOf: func(*experiments.Pipeline) string { return "" }}, plan, cl, nil, nil)
+	ft, err := c.features(ctx, featureOptions{dir: dir, worker: kafka.FreshSuffix(), commitEvery: f.commitEvery, acceptGap: f.acceptGap, groupOf: func(*experiments.Pipeline) string { return "" }}, plan, cl, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -112,7 +113,7 @@ func (c *console) serve(ctx context.Context, f *serveFlags, args []string) (err 
 	working, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	g, running := errgroup.WithContext(working)
-	g.Go(func() error { return ft.tiler.Run(running) })
+	ft.tile(running, g)
 	g.Go(func() error { server.WatchSkew(running, skewChecks); return nil })
 	g.Go(func() error {
 		if err := web.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

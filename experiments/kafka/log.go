@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -67,6 +68,26 @@ func (l *Log) Start(offsets map[experiments.TopicPartition]int64) error {
 // brokers now.
 func (l *Log) Starts(ctx context.Context) (map[experiments.TopicPartition]int64, error) {
 	return listParts(ctx, l.admin.adm.ListStartOffsets, l.parts)
+}
+
+// HoldsSince returns the time from which on a partition holds every record, by
+// its records' own timestamps, ms UTC: math.MinInt64 where nothing is gone.
+func (a *Admin) HoldsSince(ctx context.Context, tp experiments.TopicPartition) (int64, error) {
+	starts, err := listParts(ctx, a.adm.ListStartOffsets, []experiments.TopicPartition{tp})
+	if err != nil || starts[tp] == 0 {
+		return math.MinInt64, err
+	}
+	first, err := a.adm.ListOffsetsAfterMilli(ctx, 0, tp.Topic)
+	if err == nil {
+		err = first.Error()
+	}
+	if err != nil {
+		return 0, fmt.Errorf("asking where %s[%d] begins: %w", tp.Topic, tp.Partition, err)
+	}
+	if o, ok := first.Lookup(tp.Topic, tp.Partition); ok && o.Timestamp >= 0 {
+		return o.Timestamp, nil
+	}
+	return time.Now().UnixMilli(), nil // nothing is left of it
 }
 
 // Stop ends the reading of partitions, which may be started anew.

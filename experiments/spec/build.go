@@ -20,6 +20,7 @@ func (l *loader) experiment(root *node) {
 	main := l.join(root.get("join"))
 	l.buildDimensions(root, main)
 	l.buildFeatures(root, main)
+	e.FeatureStore = l.featureStore(root.get("feature_store"))
 	l.instance(root.get("instance"), main)
 	l.output(root.get("output"))
 	e.Checkpoint = l.checkpoint(root.get("checkpoint"))

@@ -43,6 +43,7 @@ var experimentBlock = &block{"the experiment", "One experiment: streams in, one 
 	{name: "sources", shape: dict(sourceName, of(sourceBlock)), required: true, doc: "The streams that come in, by name."},
 	{name: "join", shape: of(joinBlock), required: true, doc: "Which stream's records become instances, how long each is held, and what attaches to it."},
 	{name: "features", shape: dict(identifier, of(featureBlock)), doc: "Aggregations over a stream per entity, read as they stood at the impression's time, by name."},
+	{name: "feature_store", shape: of(featureStoreBlock), doc: "Where the features' tiles are kept. Without it each worker keeps its own, in its state directory, and reads all of the sources for it."},
 	{name: "dimensions", shape: dict(identifier, of(dimensionBlock)), doc: "Tables of key to row that an instance looks up, by name."},
 	{name: "instance", shape: of(instanceBlock), doc: "The row that is emitted: its columns, sampling, and when."},
 	{name: "output", shape: of(outputBlock), required: true, doc: "Where instances and dead letters go."},

@@ -113,3 +113,14 @@ var deadLettersBlock = &block{"dead_letters", "Where records go that cannot be u
 	{name: "topic", shape: topic, doc: "A topic."},
 	{name: "file", shape: text, doc: "A file of JSON lines."},
 }}
+
+var featureStoreBlock = &block{"feature_store", "Where the features' tiles are kept.", []key{
+	{name: "redis", shape: of(&block{"redis", "A Redis server or cluster, which many workers share.", []key{
+		{name: "addrs", shape: orList(text), required: true, doc: "The server as host:port, or some of a cluster's."},
+		{name: "username", shape: text, doc: "The user; without it the default one."},
+		{name: "password", shape: text, secret: true, doc: "The password; best written as ${NAME}."},
+		{name: "db", shape: &shape{kind: anyInt}, def: "0", doc: "The database of a single server."},
+		{name: "prefix", shape: text, def: "mortise", doc: "What the names of all keys begin with. Runs of one prefix share tiles where they define the same features."},
+		{name: "tls", shape: of(tlsBlock), doc: "Encryption, as for Kafka."},
+	}}), required: true, doc: "A Redis server or cluster: workers share the sources' partitions out among them, and read one another's tiles."},
+}}

@@ -36,9 +36,11 @@ type Experiment struct {
 	Join       Join
 	Features   []features.Definition // in file order
 	Dimensions []dimjoin.Definition  // in file order
-	Instance   Instance
-	Output     Output
-	Checkpoint Checkpoint
+
+	FeatureStore FeatureStore
+	Instance     Instance
+	Output       Output
+	Checkpoint   Checkpoint
 }
 
 // Kafka is how brokers are reached, under the usual names of Kafka tools.

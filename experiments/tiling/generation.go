@@ -141,5 +141,16 @@ func (g *Generation) ids(source int) (ids []string) {
 	return ids
 }
 
+// SpreadOver makes a task of each source for every partition of its topic.
+func (g *Generation) SpreadOver(ctx context.Context, store features.Store, partitions map[string]int32) error {
+	for i, f := range g.feeds {
+		first := g.tasks[i][0]
+		for k := 1; k < int(partitions[f.spec.Topic]); k++ {
+			g.tasks[i] = append(g.tasks[i], fmt.Sprintf("%s/%d", first, k))
+		}
+	}
+	return g.place(ctx, store)
+}
+
 // Tasks are, for each source of Set, the tasks that write its tiles.
 func (g *Generation) Tasks() [][]string { return g.tasks }

@@ -262,3 +262,28 @@ func TestFinalFollowsTheLeast(t *testing.T) {
 		t.Errorf("final up to %d, want %d, the clicks' watermark", e.FinalMS(), want)
 	}
 }
+
+// TestMoreAfterTheEnd runs to the end of half the input, and then of the rest:
+// nothing counts as final in between that is not.
+func TestMoreAfterTheEnd(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(2, 2))
+	w, p, store := newWorld(2, 200), plan(t, experiment), memory.New()
+	half := &world{imps: w.imps[:len(w.imps)/2], clicks: w.clicks[:len(w.clicks)/2]}
+	topics := publish(half, 1, rnd)
+	tile(t, p, store, topics, rnd, 0)
+	gens := generations(t, store, p)
+	if err := tiling.Reopen(context.Background(), store, gens); err != nil {
+		t.Fatal(err)
+	}
+	e, err := tiling.NewEnrichment(context.Background(), store, gens, p.Pipelines[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := half.imps[len(half.imps)-1].TimeMS // the last impression may be one that where leaves out
+	if got := e.FinalMS(); got > last || got < last-spanMS/2 {
+		t.Errorf("final up to %d, when the last event was of %d", got, last)
+	}
+	rest := publish(w, 1, rnd)
+	tile(t, p, store, rest, rnd, 2)
+	w.run(t, p, store, generations(t, store, p))
+}
