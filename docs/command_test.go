@@ -90,11 +90,14 @@ func commands(page string) (found []command) {
 func TestMetricsAreDocumented(t *testing.T) {
 	sample := func() []experiments.Status {
 		return []experiments.Status{{Pipeline: "p", Rounds: 1, Experiments: []experiments.ExperimentStatus{{Name: "e"}},
-			Checkpoints: &experiments.CheckpointStatus{}, Archives: []experiments.ArchiveStatus{{Partitions: []experiments.ArchivePartition{{MaxTimeMS: 1}}}}, Shuffles: []experiments.ShuffleStatus{{Origins: []experiments.OriginStatus{{MaxTimeMS: 1}}}},
+			Checkpoints: &experiments.CheckpointStatus{}, Archives: []experiments.ArchiveStatus{{Partitions: []experiments.ArchivePartition{{MaxTimeMS: 1}}}}, Features: []experiments.FeatureStatus{{WatermarkMS: 1}}, Shuffles: []experiments.ShuffleStatus{{Origins: []experiments.OriginStatus{{MaxTimeMS: 1}}}},
 			Tasks: []experiments.TaskStatus{{WatermarkMS: 1, CheckpointMS: 1, Holding: "t", Inputs: []experiments.InputStatus{{Topic: "t", MaxTimeMS: 1}}}}}}
 	}
 	rec := httptest.NewRecorder()
-	telemetry.Handler(sample).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	online := telemetry.NewOnline()
+	online.Answered(200, 0, 1, 1)
+	online.Skew("e", "f", false)
+	telemetry.Handler(sample, online).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	served := unique(regexp.MustCompile(`(?m)^# HELP (mortise_\w+)`), rec.Body.String())
 	documented := unique(regexp.MustCompile("(?m)^\\| `(mortise_\\w+)` \\|"), pages(t)["docs/operations.md"])
 	if len(served) < 10 || !slices.Equal(served, documented) {

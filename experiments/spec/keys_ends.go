@@ -115,7 +115,7 @@ var deadLettersBlock = &block{"dead_letters", "Where records go that cannot be u
 }}
 
 var featureStoreBlock = &block{"feature_store", "Where the features' tiles are kept.", []key{
-	{name: "redis", shape: of(&block{"redis", "A Redis server or cluster, which many workers share.", []key{
+	{name: "redis", shape: of(&block{"feature_store.redis", "A Redis server or cluster, which many workers share.", []key{
 		{name: "addrs", shape: orList(text), required: true, doc: "The server as host:port, or some of a cluster's."},
 		{name: "username", shape: text, doc: "The user; without it the default one."},
 		{name: "password", shape: text, secret: true, doc: "The password; best written as ${NAME}."},
