@@ -17,20 +17,20 @@ type PlanDescription struct {
 
 // PipelineDescription is one read, state and close, and the rows made from it.
 type PipelineDescription struct {
-	Experiments []string              `json:"experiments"`
-	Apart       []Apart               `json:"apart,omitempty"`
-	Sources     []SourceDescription   `json:"sources"`
-	Key         []string              `json:"key"`
-	PartitionBy []string              `json:"partition_by"`
-	Dedup       bool                  `json:"dedup"`
-	Delay       string                `json:"delay"`
-	Late        string                `json:"late"`
-	Windows     []WindowDescription   `json:"windows"`
-	State       []StateDescription    `json:"state"`
+	Experiments []string            `json:"experiments"`
+	Apart       []Apart             `json:"apart,omitempty"`
+	Sources     []SourceDescription `json:"sources"`
+	Key         []string            `json:"key"`
+	PartitionBy []string            `json:"partition_by"`
+	Dedup       bool                `json:"dedup"`
+	Delay       string              `json:"delay"`
+	Late        string              `json:"late"`
+	Windows     []WindowDescription `json:"windows"`
+	State       []StateDescription  `json:"state"`
 
-	Features []FeatureGroupDescription `json:"features,omitempty"`
-	Computed []FeatureDescription      `json:"computed,omitempty"`
-	Instances   []InstanceDescription `json:"instances"`
+	Features  []FeatureGroupDescription `json:"features,omitempty"`
+	Computed  []FeatureDescription      `json:"computed,omitempty"`
+	Instances []InstanceDescription     `json:"instances"`
 }
 
 // Apart says why a pipeline is not shared with an earlier one.
