@@ -56,6 +56,7 @@ type log struct {
 	records               [][]mortise.Record // by partition
 	next                  []int64
 	told                  bool
+	began                 *experiments.CommittedOffset // what the group has committed
 	bytes                 int64
 }
 
@@ -126,7 +127,11 @@ func (l *log) Assigned() (a experiments.Assignment, err error) {
 	l.told = true
 	a.Gained = map[experiments.TopicPartition]experiments.CommittedOffset{}
 	for p := range l.records {
-		a.Gained[experiments.TopicPartition{Topic: rowsTopic, Partition: int32(p)}] = experiments.CommittedOffset{Next: -1}
+		c := experiments.CommittedOffset{Next: -1}
+		if l.began != nil {
+			c = *l.began
+		}
+		a.Gained[experiments.TopicPartition{Topic: rowsTopic, Partition: int32(p)}] = c
 	}
 	return a, nil
 }
