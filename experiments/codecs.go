@@ -23,6 +23,9 @@ type Registry interface {
 	Schema(id mortise.SchemaID) (*mortise.WriterSchema, error)
 	// Knows reports whether Schema would answer at once.
 	Knows(id mortise.SchemaID) bool
+	// Latest returns the latest schema of a subject and its number; nil where it has
+	// none.
+	Latest(ctx context.Context, subject string) (ws *mortise.WriterSchema, number mortise.SchemaID, err error)
 	// Place finds the schema's ids under a subject, after registering it there if
 	// that is asked for. guid is the zero value where the registry has none.
 	Place(ctx context.Context, subject string, ws *mortise.WriterSchema, register bool) (number, guid mortise.SchemaID, err error)
@@ -44,8 +47,7 @@ func RowSchema(e *spec.Experiment, c *instances.Columns, format string) (*mortis
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", e.Path, err)
 	}
-	types := map[string]string{"avro": "AVRO", "protobuf": "PROTOBUF"}
-	return &mortise.WriterSchema{Type: types[format], Text: text}, nil
+	return &mortise.WriterSchema{Type: schemaTypes[format], Text: text}, nil
 }
 
 // rowID is what rows say of their schema.
@@ -66,17 +68,28 @@ func namesSchema(s *spec.Source) bool {
 	return s.Format != "json" && s.SchemaFile == "" && s.Clean == ""
 }
 
-// UseRegistry makes r the registry of the pipelines. Rows whose records carry
-// their schema's id need it: their schemas are registered now.
-func (p *Plan) UseRegistry(ctx context.Context, r Registry) error {
+// UseRegistry makes r the registry of the pipelines, of which records' schemas are
+// asked.
+func (p *Plan) UseRegistry(r Registry) {
 	for _, pipe := range p.Pipelines {
 		pipe.registry = r
+	}
+}
+
+// RegisterRows registers the schemas of rows that carry their schema's id, or finds
+// them where the experiment says that they are registered. It comes before a
+// pipeline is made into workers.
+func (p *Plan) RegisterRows(ctx context.Context) error {
+	for _, pipe := range p.Pipelines {
 		pipe.rowIDs = make([]rowID, len(pipe.Experiments))
 		for i, e := range pipe.Experiments {
 			if !e.Output.NamesSchema() {
 				continue
 			}
-			id, err := placeRows(ctx, r, e, pipe.columns[i])
+			if pipe.registry == nil {
+				return fmt.Errorf("%s: its rows carry the id of their schema: call Plan.UseRegistry first", e.Path)
+			}
+			id, err := placeRows(ctx, pipe.registry, e, pipe.columns[i])
 			if err != nil {
 				return fmt.Errorf("%s: output.topic: %w", e.Path, err)
 			}
@@ -116,7 +129,7 @@ func (p *Pipeline) rowEncoder(exp int) (instances.Encoder, error) {
 		id = p.rowIDs[exp]
 	}
 	if e.Output.NamesSchema() && !id.known {
-		return nil, fmt.Errorf("%s: its rows carry the id of their schema: call Plan.UseRegistry first", e.Path)
+		return nil, fmt.Errorf("%s: its rows carry the id of their schema: call Plan.RegisterRows first", e.Path)
 	}
 	switch e.Output.Format {
 	case "avro":

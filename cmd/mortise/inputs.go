@@ -46,7 +46,10 @@ type recording struct {
 	merged *recorded.Merged
 	topics []string // per stream
 	files  []*recorded.Files
+	plan   *experiments.Plan
+	reads  []*spec.Source // per stream
 	lines  atomic.Int64
+	misfit misfits
 
 	journal *published                   // of the embedded broker; nil for real ones
 	resume  map[string][]kafka.Published // by topic, what is there already
@@ -87,7 +90,7 @@ func (rec *recording) publishAll(ctx context.Context, cl *cluster, published cha
 
 // openInputs finds each input's source among the experiments and opens its files.
 func openInputs(ctx context.Context, plan *experiments.Plan, named []input) (*recording, error) {
-	rec := &recording{}
+	rec := &recording{plan: plan}
 	var streams []recorded.Stream
 	for _, in := range named {
 		found := false
@@ -107,7 +110,7 @@ func openInputs(ctx context.Context, plan *experiments.Plan, named []input) (*re
 						return nil, fmt.Errorf("--input %s: %w", in.name, err)
 					}
 					streams = append(streams, stream)
-					rec.topics, rec.files = append(rec.topics, s.Topic), append(rec.files, stream.Files)
+					rec.topics, rec.files, rec.reads = append(rec.topics, s.Topic), append(rec.files, stream.Files), append(rec.reads, s)
 				}
 			}
 		}
@@ -170,6 +173,10 @@ func (rec *recording) publish(ctx context.Context, conn kafka.Connection, speed 
 		return nil, err
 	}
 	defer pub.Close()
+	encoders, err := rec.encoders(ctx)
+	if err != nil {
+		return nil, err
+	}
 	pace := recorded.Pace(speed, recorded.SystemClock{})
 	var failed error
 	for failed == nil {
@@ -187,7 +194,8 @@ func (rec *recording) publish(ctx context.Context, conn kafka.Connection, speed 
 			failed = ctx.Err()
 		}
 		if failed == nil {
-			if failed = pub.Publish(rec.topics[ev.Stream], ev.Key, ev.Data, ev.TimeMS); failed != nil {
+			value := rec.encode(encoders[ev.Stream], ev)
+			if failed = pub.Publish(rec.topics[ev.Stream], ev.Key, value, ev.TimeMS); failed != nil {
 				failed = fmt.Errorf("%s: %w", ev.Where(), failed)
 			}
 			rec.lines.Add(1)

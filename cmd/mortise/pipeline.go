@@ -45,6 +45,9 @@ func (c *console) pipeline(ctx context.Context, f *runFlags, args []string) (sum
 	if err := brokers.useRegistry(ctx, c, plan); err != nil {
 		return nil, err
 	}
+	if err := plan.RegisterRows(ctx); err != nil {
+		return nil, err
+	}
 	if err := f.mustNotBeginAnew(ctx, brokers, plan); err != nil {
 		return nil, err
 	}
@@ -75,7 +78,10 @@ func (c *console) pipeline(ctx context.Context, f *runFlags, args []string) (sum
 	working = true
 	stop := c.watch(crew, rec)
 	g, running := errgroup.WithContext(ctx)
-	g.Go(func() error { return rec.publishAll(running, brokers, published) }) // recorded files → topics
+	g.Go(func() error { // recorded files → topics
+		defer c.tellMisfits(rec)
+		return rec.publishAll(running, brokers, published)
+	})
 	g.Go(func() error { return crew.run(running) })                           // topics → instances
 	err = g.Wait()
 	stop()

@@ -8,7 +8,7 @@ import (
 )
 
 // useRegistry opens the schema registry of the brokers in use, where records or
-// rows of the plan name their schemas, and registers the rows' there.
+// rows of the plan name their schemas.
 func (cl *cluster) useRegistry(ctx context.Context, c *console, plan *experiments.Plan) error {
 	needed := false
 	for _, p := range plan.Pipelines {
@@ -21,7 +21,8 @@ func (cl *cluster) useRegistry(ctx context.Context, c *console, plan *experiment
 	if err != nil {
 		return err
 	}
-	return plan.UseRegistry(ctx, r)
+	plan.UseRegistry(r)
+	return nil
 }
 
 // openRegistry opens the schema registry of the brokers in use.

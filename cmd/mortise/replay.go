@@ -67,9 +67,13 @@ func (c *console) replay(ctx context.Context, f *replayFlags, args []string) err
 	if err := cl.prepare(ctx, plan, f.cluster.partitions, true); err != nil {
 		return err
 	}
+	if err := cl.useRegistry(ctx, c, plan); err != nil {
+		return err
+	}
 	stop := c.watchBytes("publishing", rec)
 	counts, err := rec.publish(ctx, cl.Connection, speed)
 	stop()
+	c.tellMisfits(rec)
 	if err != nil {
 		return err
 	}

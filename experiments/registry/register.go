@@ -130,11 +130,10 @@ func (r *Registry) Place(ctx context.Context, subject string, ws *mortise.Writer
 	return reg.Number, reg.GUID, nil
 }
 
-// Latest returns a subject's latest schema; nil when it has none.
-func (r *Registry) Latest(ctx context.Context, subject string) (*mortise.WriterSchema, *Registered, error) {
+// Latest implements experiments.Registry.
+func (r *Registry) Latest(ctx context.Context, subject string) (ws *mortise.WriterSchema, number mortise.SchemaID, err error) {
 	var found sr.SubjectSchema
-	var ws *mortise.WriterSchema
-	err := r.retry(ctx, "asking for the latest schema of subject "+subject, func(ctx context.Context) (err error) {
+	err = r.retry(ctx, "asking for the latest schema of subject "+subject, func(ctx context.Context) (err error) {
 		if found, err = r.client.SchemaByVersion(ctx, subject, -1); err != nil {
 			return err
 		}
@@ -142,14 +141,7 @@ func (r *Registry) Latest(ctx context.Context, subject string) (*mortise.WriterS
 		return err
 	})
 	if isUnknown(err) {
-		return nil, nil, nil
+		return nil, number, nil
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	reg := &Registered{Subject: subject, Version: found.Version, Number: mortise.SchemaNumber(uint32(found.ID))}
-	if guid, ok := mortise.SchemaGUID(found.GUID); ok {
-		reg.GUID = guid
-	}
-	return ws, reg, nil
+	return ws, mortise.SchemaNumber(uint32(found.ID)), err
 }

@@ -30,22 +30,17 @@ package protobuf
 
 import (
 	"fmt"
-	"hash/fnv"
 	"slices"
 	"strings"
 
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/instances"
+	"github.com/mortise-dev/mortise/internal/wire"
 )
 
 // MessageIndexes says that a value is of the schema's first message, as it stands
 // behind a schema's id.
 var MessageIndexes = []byte{0}
-
-const (
-	firstNumber = 1 << 18
-	endNumber   = 1 << 25
-)
 
 // number is a column's field number.
 func number(part instances.Part, name string) int32 {
@@ -57,9 +52,7 @@ func number(part instances.Part, name string) int32 {
 	case instances.PartWeight, instances.PartRevision, instances.PartFinal, instances.PartLate, instances.PartDegraded:
 		return 3 + int32(part-instances.PartWeight)
 	}
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(name)) // a hash takes everything
-	return int32(firstNumber + h.Sum64()%(endNumber-firstNumber))
+	return wire.NumberOf(name)
 }
 
 // Schema returns the columns' .proto text; its package is called after the

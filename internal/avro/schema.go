@@ -64,8 +64,10 @@ var units = map[string]unit{"timestamp-millis": 1, "local-timestamp-millis": 1, 
 
 // Field is one field of a Record, in the order of the binary format.
 type Field struct {
-	Name string
-	Type *Node
+	Name       string
+	Type       *Node
+	Default    any // as the library gives it
+	HasDefault bool
 }
 
 // Schema is a parsed schema: its tree, and the library's form of it.
@@ -160,7 +162,7 @@ func (t tree) children(n *Node, from *avro.SchemaNode, namespace string) (err er
 		n.Fields = make([]Field, len(from.Fields))
 		for i := range from.Fields {
 			f := &from.Fields[i]
-			n.Fields[i].Name = f.Name
+			n.Fields[i].Name, n.Fields[i].Default, n.Fields[i].HasDefault = f.Name, f.Default, f.HasDefault
 			if n.Fields[i].Type, err = t.node(&f.Type, namespace); err != nil {
 				return err
 			}

@@ -6,6 +6,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"hash/fnv"
 	"math/bits"
 )
 
@@ -142,4 +143,13 @@ func Size(v uint64) int { return (bits.Len64(v|1) + 6) / 7 }
 // AppendTag appends a field's number and type.
 func AppendTag(dst []byte, number int32, typ Type) []byte {
 	return binary.AppendUvarint(dst, uint64(number)<<3|uint64(typ))
+}
+
+// NumberOf is a field number that depends on the field's name alone, all of which
+// take four bytes as a tag.
+func NumberOf(name string) int32 {
+	const first, end = 1 << 18, 1 << 25
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(name)) // a hash takes everything
+	return int32(first + h.Sum64()%(end-first))
 }

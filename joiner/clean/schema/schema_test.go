@@ -243,7 +243,7 @@ func TestBadRecords(t *testing.T) {
 		{"no such message", "protobuf", mortise.Record{Value: append(protoID.Append(nil), 2, 6)}, "no message [3]"},
 		{"no message", "protobuf", mortise.Record{Value: protoID.Append(nil)}, "which of its messages"},
 		{"cut off", "avro", mortise.Record{Value: a[:12]}, "bad_schema: the field ts is cut off"},
-		{"cut off", "protobuf", mortise.Record{Value: p[:len(p)-30]}, "bad_schema: at byte"},
+		{"cut off", "protobuf", mortise.Record{Value: p[:len(p)-1]}, "bad_schema: at byte"},
 		{"another message", "protobuf", mortise.Record{Value: append(protoID.Append(nil), 0)}, "bad_time: field ts: event time is missing: the record's schema has no such field"},
 		{"no registry", "avro", mortise.Record{Value: append(mortise.SchemaNumber(99).Append(nil), a[5:]...)}, "the registry does not answer"},
 	} {
