@@ -15,7 +15,6 @@ import (
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/experiments/broker"
 	"github.com/mortise-dev/mortise/experiments/kafka"
-	"github.com/mortise-dev/mortise/experiments/registry"
 	"github.com/mortise-dev/mortise/experiments/spec"
 )
 
@@ -70,7 +69,6 @@ type cluster struct {
 	embedded   string           // directory; empty for real brokers
 	broker     *broker.Broker   // nil when it runs elsewhere
 	partitions map[string]int32 // of the inputs, once they are prepared
-	registry   *registry.Registry
 }
 
 // open reaches the brokers that the flags name, else those of the file, else

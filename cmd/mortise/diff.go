@@ -114,6 +114,14 @@ func (c *console) diff(ctx context.Context, f *diffFlags, args []string) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, cl.close()) }()
+	for _, side := range sides {
+		if side.topic == "" {
+			continue
+		}
+		if side.shown, err = cl.values(ctx, c, nil); err != nil {
+			return err
+		}
+	}
 	res, err := c.compareSides(ctx, opts, cl, sides)
 	if err != nil {
 		return err

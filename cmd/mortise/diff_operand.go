@@ -19,6 +19,7 @@ const stdin = "-"
 type operand struct {
 	text  string
 	topic string // of topic:NAME
+	shown *values
 	place string // else: a path, a glob, a URL or stdin
 
 	fromMS, toMS     int64 // event time, to exclusive

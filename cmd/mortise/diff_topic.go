@@ -17,7 +17,11 @@ func (o *operand) readTopic(ctx context.Context, cl *cluster, add func(compare.R
 		if m.Value == nil || m.Offset < o.fromOff || m.Offset >= o.toOff || experiments.IsClocks(m.Headers) {
 			return nil
 		}
-		row, err := r.Read(m.Value, versions.of(m.Headers))
+		line, err := o.shown.json(m)
+		if err != nil {
+			return err
+		}
+		row, err := r.Read(line, versions.of(m.Headers))
 		if err == nil {
 			err = add(row)
 		}

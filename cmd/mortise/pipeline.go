@@ -82,7 +82,7 @@ func (c *console) pipeline(ctx context.Context, f *runFlags, args []string) (sum
 		defer c.tellMisfits(rec)
 		return rec.publishAll(running, brokers, published)
 	})
-	g.Go(func() error { return crew.run(running) })                           // topics → instances
+	g.Go(func() error { return crew.run(running) }) // topics → instances
 	err = g.Wait()
 	stop()
 	if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/experiments/registry"
@@ -27,9 +28,8 @@ func (cl *cluster) useRegistry(ctx context.Context, c *console, plan *experiment
 
 // openRegistry opens the schema registry of the brokers in use.
 func (cl *cluster) openRegistry(ctx context.Context, c *console) (*registry.Registry, error) {
-	r, err := registry.Open(ctx, registry.Options{SchemaRegistry: cl.SchemaRegistry, Log: c.logger()})
-	if err == nil {
-		cl.registry = r
-	}
-	return r, err
+	return registry.Open(ctx, registry.Options{SchemaRegistry: cl.SchemaRegistry, Log: c.logger()})
 }
+
+// isRegistryError reports whether it is the registry that is at fault.
+func isRegistryError(err error) bool { return errors.As(err, new(*registry.Error)) }

@@ -67,6 +67,10 @@ func (c *console) summarize(ctx context.Context, f *runFlags, cr *crew, cl *clus
 	if f.group != "" {
 		sum.group = " --group " + f.group
 	}
+	shown, err := cl.values(ctx, c, cr.plan)
+	if err != nil {
+		return nil, err
+	}
 	var total mortise.Ledger
 	for i, w := range cr.workers {
 		st := w.Status()
@@ -92,7 +96,7 @@ func (c *console) summarize(ctx context.Context, f *runFlags, cr *crew, cl *clus
 				st := a.archiver.Status()
 				es.Parquet, rows = &parquetSummary{a.path, st.Rows, st.Bytes, st.Parts, st.Completed, st.Missing}, a.way.Topic
 			}
-			es.Sample = sampleRows(ctx, cl.Connection, rows)
+			es.Sample = sampleRows(ctx, cl.Connection, shown, rows)
 			sum.DeadLetters += es.DeadLetters
 			sum.Experiments = append(sum.Experiments, es)
 		}
@@ -124,14 +128,18 @@ const (
 
 // sampleRows reads some rows back, a positive one among them if there is one
 // near. It is a courtesy: a topic that cannot be read shows none.
-func sampleRows(ctx context.Context, conn kafka.Connection, topic string) []json.RawMessage {
+func sampleRows(ctx context.Context, conn kafka.Connection, shown *values, topic string) []json.RawMessage {
 	var rows []json.RawMessage
 	scanned := 0
 	err := kafka.Tail(ctx, conn, topic, true, func(m *kafka.Message) error {
 		scanned++
-		positive := isPositive(m.Value)
+		row, err := shown.json(m)
+		if err != nil {
+			return err
+		}
+		positive := isPositive(row)
 		if len(rows) < sampledRows-1 || positive && len(rows) < sampledRows {
-			rows = append(rows, bytes.Clone(m.Value))
+			rows = append(rows, bytes.Clone(row))
 		}
 		if len(rows) == sampledRows || scanned == scannedRows {
 			return errEnough

@@ -18,26 +18,43 @@ import (
 
 func newTail(c *console) *cobra.Command {
 	var cl clusterFlags
+	var load loadFlags
+	var experiment string
 	var untilEnd, meta bool
 	var limit int64
 	cmd := &cobra.Command{
 		Use: "tail TOPIC", Short: "Print a topic's committed records, one JSON a line", Args: exactly(1, "a topic"),
 		Long: `Print the committed records of any topic, one JSON a line: the record's value,
 or with --meta an object with its partition, offset, timestamp, key and headers
-around it. A value that is not JSON is printed as a JSON string. Of an internal
+around it. Avro and Protobuf values are printed as JSON by what the schema registry
+has under their schema's id; with --experiment so are those without an id, and
+tf.train.Examples. Another value that is not JSON is printed as a JSON string. Of an internal
 topic, through which another is shuffled, --meta also prints the markers that lie
 between the records, and where each record came from.`,
 		Example: "  mortise tail instances.feed-ctr --until-end",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cluster, err := cl.open(c, nil)
+			var plan *experiments.Plan
+			if experiment != "" {
+				var err error
+				if plan, err = c.mustLoad(&load, []string{experiment}); err != nil {
+					return err
+				}
+			}
+			cluster, err := cl.open(c, kafkaOf(plan))
 			if err != nil {
 				return err
 			}
 			defer func() { _ = cluster.close() }()
-			return c.tail(cmd.Context(), cluster, args[0], untilEnd, meta, limit)
+			shown, err := cluster.values(cmd.Context(), c, plan)
+			if err != nil {
+				return err
+			}
+			return c.tail(cmd.Context(), cluster, shown, args[0], untilEnd, meta, limit)
 		},
 	}
 	cl.registerReader(cmd)
+	load.register(cmd)
+	cmd.Flags().StringVar(&experiment, "experiment", "", "experiment file that says where brokers and registry are, and what the topic holds")
 	cmd.Flags().BoolVar(&untilEnd, "until-end", false, "stop at the end that the topic has now")
 	cmd.Flags().BoolVar(&meta, "meta", false, "print partition, offset, timestamp, key and headers too")
 	cmd.Flags().Int64VarP(&limit, "limit", "n", 0, "stop after this many records; 0 is all")
@@ -47,16 +64,18 @@ between the records, and where each record came from.`,
 
 var errEnough = errors.New("enough")
 
-func (c *console) tail(ctx context.Context, cl *cluster, topic string, untilEnd, meta bool, limit int64) error {
+func (c *console) tail(ctx context.Context, cl *cluster, shown *values, topic string, untilEnd, meta bool, limit int64) error {
 	out := bufio.NewWriterSize(c.out, 64<<10)
 	n := int64(0)
 	err := kafka.Tail(ctx, cl.Connection, topic, untilEnd, func(m *kafka.Message) error {
 		if experiments.IsClocks(m.Headers) && !meta {
 			return nil // between the records of an internal topic; not one of them
 		}
-		line := jsonValue(m.Value)
+		line, err := shown.json(m)
+		if err != nil {
+			return err
+		}
 		if meta {
-			var err error
 			if line, err = withMeta(m, line); err != nil {
 				return err
 			}

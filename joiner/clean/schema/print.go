@@ -20,6 +20,27 @@ func NewPrinter(schemas Schemas) *Printer {
 	return &Printer{schemas: schemas, known: map[string]func(dst, body []byte) ([]byte, error){}}
 }
 
+// NewPlainPrinter makes a printer of records without an id, all of one schema. Of a
+// Protobuf schema with several messages one is named.
+func NewPlainPrinter(format, text, message string) (func(dst, value []byte) ([]byte, error), error) {
+	if format == "avro" {
+		s, err := avro.Parse(&mortise.WriterSchema{Type: "AVRO", Text: text})
+		if err != nil {
+			return nil, err
+		}
+		return s.AppendJSON, nil
+	}
+	s, err := protobuf.Parse(&mortise.WriterSchema{Type: "PROTOBUF", Text: text})
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.Message(message)
+	if err != nil {
+		return nil, err
+	}
+	return func(dst, value []byte) ([]byte, error) { return protobuf.AppendJSON(dst, m, value) }, nil
+}
+
 // Print returns a record as one line of JSON, valid until the next call; false for
 // one that names no schema.
 func (p *Printer) Print(headers []mortise.Header, value []byte) (line []byte, ok bool, err error) {
