@@ -115,6 +115,7 @@ type Clock struct {
 	Partition int32  `json:"partition"`
 	MaxMS     *int64 `json:"max_ms,omitempty"` // the greatest event time; nil before any
 	Idle      bool   `json:"idle,omitempty"`   // read to its end, and silent for idle_after
+	Lost      int64  `json:"lost,omitempty"`   // records before what follows that the topic no longer held; said to one task
 }
 
 // maxOrigins is more partitions than any topic has: a marker that speaks of more
@@ -127,7 +128,7 @@ func ParseClocks(value []byte) (*Clocks, error) {
 	if err := json.Unmarshal(value, &c); err != nil {
 		return nil, fmt.Errorf("reading a marker: %w", err)
 	}
-	outside := func(k Clock) bool { return k.Partition < 0 || int(k.Partition) >= c.Origins }
+	outside := func(k Clock) bool { return k.Partition < 0 || int(k.Partition) >= c.Origins || k.Lost < 0 }
 	if c.Origins < 1 || c.Origins > maxOrigins || slices.ContainsFunc(c.Clocks, outside) {
 		return nil, fmt.Errorf("reading a marker: it speaks of %d origins and of others than those", c.Origins)
 	}

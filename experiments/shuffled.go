@@ -28,6 +28,9 @@ func (r *runner) restore(in int, read *mortise.Record, nowMS int64) (marker bool
 				maxMS = *k.MaxMS
 			}
 			r.clock.Heard(in, int(k.Partition), c.Origins, maxMS, k.Idle, nowMS)
+			if r.rebuild == nil {
+				r.task.CountLost(in, k.Lost)
+			}
 		}
 		return true, nil
 	}

@@ -107,3 +107,27 @@ func cutOff(t *testing.T, brokers, topic string, keep int64) {
 		t.Fatal(err)
 	}
 }
+
+// TestGapInAShuffledTopic: what went before it was shuffled is on the join's
+// account, once, whichever task it would have been for.
+func TestGapInAShuffledTopic(t *testing.T) {
+	t.Parallel()
+	mortise, folder, brokers := released(t), t.TempDir(), served(t)
+	file := write(t, filepath.Join(folder, "feed.yaml"), strings.Replace(once, "join:\n", "join:\n  repartition: true\n  partitions: 3\n", 1))
+	const impressions = 1000
+	inputs := record(t, folder, impressions)
+	replay := append([]string{"replay", file, "--brokers", brokers, "--partitions", "1"}, inputs...)
+	args := []string{file, "--brokers", brokers, "--state", filepath.Join(folder, "state")}
+	succeed(t, replay...)
+	atEnd(t, tool(t, mortise, toEnd(args...)...))
+	succeed(t, replay...)
+	cutOff(t, brokers, "f.impressions", 10)
+	fails(t, exitFailed, []string{"shuffling f.impressions", "from offset", "--accept-gap"}, append([]string{"run", "--until-end"}, args...)...)
+	r := atEnd(t, tool(t, mortise, append(toEnd(args...), "--accept-gap")...))
+	if lost := r.Impressions.Dropped["lost"]; lost < impressions-11 || lost > impressions || r.Impressions.In < 2*impressions-1 {
+		t.Errorf("lost %d: %+v", lost, *r)
+	}
+	if again := atEnd(t, tool(t, mortise, append(toEnd(args...), "--accept-gap")...)); again.Impressions.Dropped["lost"] != r.Impressions.Dropped["lost"] {
+		t.Errorf("counted again: %+v", *again)
+	}
+}

@@ -120,6 +120,26 @@ func TestSetAndEnvironment(t *testing.T) {
 	}
 }
 
+// TestCheckpointsOfASharedState: experiments that share a state have one place for
+// its copies.
+func TestCheckpointsOfASharedState(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	with := func(name, checkpoint string) string {
+		return write(t, filepath.Join(dir, name+".yaml"), strings.NewReplacer("experiment: feed", "experiment: "+name, "f.instances", name+".instances").Replace(feed)+checkpoint)
+	}
+	a, b, none := with("a", "checkpoint: {path: /mnt/a, every: 1m}\n"), with("b", "checkpoint: {path: /mnt/b, every: 1m}\n"), with("none", "")
+	if r := execute(t, "lint", a, b); r.code != exitLint || !strings.Contains(r.out, "b.yaml:1:1: error[conflicting-settings]: `checkpoint` is not that of the experiment `a`") {
+		t.Errorf("two places: %+v", r)
+	}
+	for _, args := range [][]string{{a, none}, {none, b}, {a, with("c", "checkpoint: {path: /mnt/a, every: 60s}\n")},
+		{a, write(t, filepath.Join(dir, "apart.yaml"), strings.Replace(read(t, b), "key: id", "key: id\n  delay: 3s", 1))}} {
+		if r := execute(t, append([]string{"lint"}, args...)...); r.code != exitDone {
+			t.Errorf("%v: %+v", args, r)
+		}
+	}
+}
+
 // TestSecretsAreNotShown looks for a password wherever a file is talked about.
 func TestSecretsAreNotShown(t *testing.T) {
 	t.Parallel()

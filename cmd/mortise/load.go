@@ -69,7 +69,28 @@ func (f *loadFlags) load(args []string) (*experiments.Plan, spec.Diagnostics, er
 	if err != nil {
 		return nil, append(found, finding(all[0], spec.Conflict, strings.TrimPrefix(err.Error(), all[0].Path+": "), "")), nil
 	}
+	if found = append(found, copiedTwice(plan)...); found.HasErrors() {
+		return nil, found, nil
+	}
 	return plan, found, nil
+}
+
+// copiedTwice finds experiments that share a state and have it copied differently.
+func copiedTwice(plan *experiments.Plan) (found spec.Diagnostics) {
+	for _, p := range plan.Pipelines {
+		var first *spec.Experiment // that says so
+		for _, e := range p.Experiments {
+			switch {
+			case e.Checkpoint.Path == "":
+			case first == nil:
+				first = e
+			case e.Checkpoint != first.Checkpoint:
+				found = append(found, finding(e, spec.Conflict, fmt.Sprintf("`checkpoint` is not that of the experiment `%s` in %s, with which this one shares its state", first.Name, first.Path),
+					"one state has one place for its copies: make the blocks alike, leave all but one out, or run the files apart"))
+			}
+		}
+	}
+	return found
 }
 
 // clashes finds what keeps files that are each sound from running together.

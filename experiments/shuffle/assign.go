@@ -59,8 +59,9 @@ func (s *Shuffler) gain(gained map[experiments.TopicPartition]experiments.Commit
 			return fmt.Errorf("%s[%d] was made anew, so nothing in it follows on what is committed: begin anew with another --group", g.Topic, g.Partition)
 		}
 		s.opts.Log.Warn("records are lost: the topic no longer holds them", "topic", g.Topic, "partition", g.Partition, "from", g.Need, "to", g.First)
+		l := s.lane(g.TopicPartition)
 		s.counts.lost += g.First - g.Need
-		start[g.TopicPartition], s.lane(g.TopicPartition).next = g.First, g.First
+		start[g.TopicPartition], l.next, l.lost = g.First, g.First, g.First-g.Need
 	}
 	return s.transport.Start(start)
 }

@@ -23,6 +23,7 @@ type lane struct {
 	caughtUp   bool
 	idle       bool // caught up, and silent for idle_after
 	unreadable []byte
+	lost       int64 // records that the topic no longer held, and that no marker has told of
 
 	told     bool // by a marker since it was gained
 	toldMS   int64

@@ -3,6 +3,7 @@ package shuffle
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/mortise-dev/mortise/experiments"
@@ -25,27 +26,55 @@ func steeringKeys(n int) [][]byte {
 
 // mark sends a marker to every partition of the internal topic that speaks of
 // the origins that have news, or of all. It stands behind what was sent before.
+// What an origin has lost it says in one of the partitions: one task counts it.
 func (s *Shuffler) mark(all bool) error {
 	c := experiments.Clocks{Origins: s.opts.Origins}
+	lost := map[int]bool{} // partitions that are told
 	for _, l := range s.lanes {
-		if all || l.news() {
+		if l.lost > 0 {
+			lost[int(l.at.Partition)%len(s.steering)] = true
+		}
+		if all || l.lost > 0 || l.news() {
 			c.Clocks = append(c.Clocks, l.clock())
 		}
 	}
 	if len(c.Clocks) == 0 {
 		return nil
 	}
-	value, err := json.Marshal(&c)
+	plain, err := json.Marshal(&c)
 	if err != nil {
 		return fmt.Errorf("writing a marker: %w", err) // numbers always marshal
 	}
-	out := experiments.Output{Topic: s.opts.Way.Topic, Value: value, TimestampMS: s.nowMS(), Headers: markerHeaders}
-	for _, out.Key = range s.steering {
+	out := experiments.Output{Topic: s.opts.Way.Topic, TimestampMS: s.nowMS(), Headers: markerHeaders}
+	for p, key := range s.steering {
+		out.Key, out.Value = key, plain
+		if lost[p] {
+			if out.Value, err = json.Marshal(s.withLosses(c, p)); err != nil {
+				return fmt.Errorf("writing a marker: %w", err)
+			}
+		}
 		if err := s.transport.Produce(&out); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// withLosses is c with what is lost of the origins that tell it in a partition.
+func (s *Shuffler) withLosses(c experiments.Clocks, partition int) experiments.Clocks {
+	c.Clocks = slices.Clone(c.Clocks)
+	for i := range c.Clocks {
+		k := &c.Clocks[i]
+		if int(k.Partition)%len(s.steering) != partition {
+			continue
+		}
+		for _, l := range s.lanes {
+			if l.at.Partition == k.Partition {
+				k.Lost = l.lost
+			}
+		}
+	}
+	return c
 }
 
 var markerHeaders = []experiments.Header{{Key: experiments.ClocksHeader}}

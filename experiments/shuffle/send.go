@@ -64,6 +64,9 @@ func (s *Shuffler) commit(ctx context.Context) error {
 	if err := s.transport.Commit(ctx, offsets); err != nil {
 		return err
 	}
+	for _, l := range s.lanes {
+		l.lost = 0
+	}
 	s.dirty = false
 	s.counts.commits++
 	return nil

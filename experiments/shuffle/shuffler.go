@@ -71,6 +71,8 @@ func (s *Shuffler) Run(ctx context.Context) error {
 		switch {
 		case errors.Is(err, experiments.ErrRebalanced):
 			s.opts.Log.Info("what was not committed is aborted, and shuffling begins again from what is", "group", s.opts.Way.Group)
+		case s.opts.AcceptGap && errors.As(err, new(*experiments.GapError)):
+			s.opts.Log.Warn("the topic was cut off while it was being read; what is gone is counted as lost", "group", s.opts.Way.Group, "err", err)
 		case ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)):
 			return nil
 		default:
