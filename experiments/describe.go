@@ -70,7 +70,8 @@ type InstanceDescription struct {
 	Experiment string              `json:"experiment"`
 	Version    int                 `json:"version"`
 	Config     string              `json:"config"`
-	Topic      string              `json:"topic"`
+	Topic      string              `json:"topic,omitempty"`
+	Parquet    string              `json:"parquet,omitempty"` // the dataset's folder, as the file has it
 	Format     string              `json:"format"`
 	Emit       string              `json:"emit"`
 	Negatives  float64             `json:"negatives"`
@@ -159,7 +160,7 @@ func (p *Pipeline) describeState() []StateDescription {
 }
 
 func (p *Pipeline) describeInstance(i int, e *spec.Experiment) InstanceDescription {
-	d := InstanceDescription{Experiment: e.Name, Version: e.Version, Config: e.Hash, Topic: e.Output.Topic, Format: e.Output.Format,
+	d := InstanceDescription{Experiment: e.Name, Version: e.Version, Config: e.Hash, Topic: e.Output.Topic, Parquet: e.Output.ParquetOut.Path, Format: e.Output.Format,
 		Emit: e.Instance.Emit, Negatives: e.Instance.Sample.Negatives, SampleBy: e.Instance.Sample.By}
 	if d.SampleBy == "" {
 		d.SampleBy = strings.Join(e.Join.Key, "|")

@@ -1,9 +1,9 @@
 package instances
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -131,7 +131,7 @@ func (s *jsonScanner) hex(i int) (r rune, ok bool) {
 		return 0, false
 	}
 	for _, c := range s.data[i+2 : i+6] {
-		d := bytes.IndexByte([]byte(hexDigits), c|0x20)
+		d := strings.IndexByte(hexDigits, c|0x20)
 		if c <= '9' {
 			d = int(c) - '0'
 		}

@@ -199,10 +199,11 @@ func (ar *archiving) fixEnds(ctx context.Context) error {
 		return nil
 	}
 	for _, w := range ar.ways {
-		if err := w.join.fixEnds(ctx); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		err := w.join.fixEnds(ctx)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // the run is stopped, which is no failure of this
+		}
+		if err != nil {
 			return err
 		}
 	}

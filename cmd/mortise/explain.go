@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/internal/objectstore"
 )
 
 func newExplain(c *console) *cobra.Command {
@@ -24,6 +25,12 @@ and the columns of each instance.`,
 				return err
 			}
 			described := plan.Describe()
+			for i := range described.Pipelines {
+				for j := range described.Pipelines[i].Instances {
+					e := &described.Pipelines[i].Instances[j]
+					e.Parquet = objectstore.Redact(e.Parquet)
+				}
+			}
 			if asJSON {
 				return c.printJSON(described)
 			}
@@ -79,7 +86,7 @@ func (c *console) explainPipeline(n, of int, p *experiments.PipelineDescription)
 	}
 	c.explainFeatures(p)
 	for _, e := range p.Instances {
-		fmt.Fprintf(c.out, "\n  instance %s v%d → %s (%s, %s)\n", e.Experiment, e.Version, e.Topic, e.Format, e.Emit)
+		fmt.Fprintf(c.out, "\n  instance %s v%d → %s (%s)\n", e.Experiment, e.Version, destination(&e), e.Emit)
 		w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 		for _, col := range e.Columns {
 			fmt.Fprintf(w, "    %s\t%s\n", col.Name, col.Type)
@@ -89,6 +96,18 @@ func (c *console) explainPipeline(n, of int, p *experiments.PipelineDescription)
 			fmt.Fprintf(c.out, "    negatives kept: %g by %s, weight %g\n", e.Negatives, e.SampleBy, 1/e.Negatives)
 		}
 	}
+}
+
+// destination says where an experiment's rows go.
+func destination(e *experiments.InstanceDescription) string {
+	var all []string
+	if e.Topic != "" {
+		all = append(all, fmt.Sprintf("topic %s (%s)", e.Topic, e.Format))
+	}
+	if e.Parquet != "" {
+		all = append(all, "Parquet in "+e.Parquet)
+	}
+	return strings.Join(all, ", ")
 }
 
 func (c *console) explainFeatures(p *experiments.PipelineDescription) {

@@ -431,6 +431,9 @@ func TestParquetRefuses(t *testing.T) {
 	if r.code != exitFailed || !strings.Contains(r.errOut, "output.parquet") || strings.Contains(r.errOut, secret) {
 		t.Errorf("an object store that is away: exit code %d\n%s", r.code, r.errOut)
 	}
+	if r := execute(t, "explain", filepath.Join(dir, "secret.yaml")); !strings.Contains(r.out, "(json), Parquet in s3://bucket/out?") || strings.Contains(r.out, secret) {
+		t.Errorf("explain: %s", r.out)
+	}
 	// Two experiments in one folder, and one in a folder of another.
 	out := filepath.Join(dir, "out")
 	one := write(t, filepath.Join(dir, "one.yaml"), archived(out, ""))

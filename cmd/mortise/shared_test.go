@@ -117,7 +117,7 @@ func TestExplainShowsWhatIsShared(t *testing.T) {
 	for _, want := range []string{
 		"pipeline 1 of 2: first, second\n", "shared by 2 experiments: one read, one state, one close", "pipeline 2 of 2: third\n",
 		"not shared with first", "delay 1h30m, not 2s", "out of order ≤ 1s", "idle after 300ms", "key id, partitioned by id", "[t-0s, t+1h30m) on id",
-		"instance second v7 → f.second (json, at_close)", "negatives kept: 0.25 by id, weight 4", "label_click_time", "timestamp?",
+		"instance second v7 → topic f.second (json) (at_close)", "negatives kept: 0.25 by id, weight 4", "label_click_time", "timestamp?",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("explain lacks %q:\n%s", want, text)

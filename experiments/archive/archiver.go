@@ -176,7 +176,7 @@ func (a *Archiver) publishNow(ctx context.Context, lanes []*lane) error {
 	}
 	err := g.Wait()
 	if ctx.Err() != nil {
-		return nil // out of time: the rest is read again
+		return nil //nolint:nilerr // out of time: the rest is read again
 	}
 	return err
 }

@@ -279,7 +279,8 @@ func TestGap(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.told, s.gap = false, &gap
-		return s, s.run(poll{rows: 3})
+		err := s.run(poll{rows: 3})
+		return s, err
 	}
 	s, err := begin(false, experiments.Gap{First: 20, FirstMS: startMS})
 	var found *archive.GapError
