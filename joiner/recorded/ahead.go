@@ -11,15 +11,16 @@ const (
 )
 
 // ahead reads ahead of its reader, a few blocks and no more, so that what is far
-// comes while what has come is worked on.
+// comes while what has come is worked on. It begins when a block has been read:
+// who looks at the beginning only needs no more.
 type ahead struct {
 	r     io.ReadCloser
 	stop  func() // ends a read that is under way
 	full  chan block
 	free  chan []byte
 	done  chan struct{}
-	begin sync.Once
 	ended sync.WaitGroup
+	read  int // bytes, before it began; -1 since
 
 	cur  []byte // what is left of the block
 	back []byte // the block itself
@@ -31,8 +32,7 @@ type block struct {
 	err  error
 }
 
-// readAhead begins to read r when it is first read itself. stop ends a read of r
-// that is under way.
+// readAhead reads r ahead. stop ends a read of r that is under way.
 func readAhead(r io.ReadCloser, stop func()) *ahead {
 	return &ahead{r: r, stop: stop, full: make(chan block, aheadBlocks), free: make(chan []byte, aheadBlocks), done: make(chan struct{})}
 }
@@ -64,7 +64,15 @@ func (a *ahead) start() {
 
 // Read implements io.Reader.
 func (a *ahead) Read(p []byte) (int, error) {
-	a.begin.Do(a.start)
+	if a.read >= 0 {
+		if a.read < aheadBlockBytes {
+			n, err := a.r.Read(p)
+			a.read += n
+			return n, err
+		}
+		a.read = -1
+		a.start()
+	}
 	for len(a.cur) == 0 {
 		if a.err != nil {
 			return 0, a.err
@@ -82,7 +90,6 @@ func (a *ahead) Read(p []byte) (int, error) {
 
 // Close implements io.Closer.
 func (a *ahead) Close() error {
-	a.begin.Do(func() {})
 	a.stop()
 	close(a.done)
 	a.ended.Wait()

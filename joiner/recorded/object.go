@@ -14,9 +14,6 @@ const (
 	triesInVain = 8
 	firstPause  = 100 * time.Millisecond
 	longPause   = 10 * time.Second
-	// farBufferBytes is what is read of a column of an object at a time: each time
-	// is a request.
-	farBufferBytes = 1 << 20
 	// tailBytes are read of an object's end at once: there Parquet has its footer.
 	tailBytes = 64 << 10
 )
@@ -55,7 +52,7 @@ func isFar(err error) bool {
 
 // open implements place. The first request is made by the first read.
 func (o *object) open(off int64) (io.ReadCloser, error) {
-	r := &objectReader{visit: o.visit(), at: off}
+	r := &objectReader{visit: o.visit(), at: off, end: o.sizeBytes}
 	return readAhead(r, r.cancel), nil
 }
 
@@ -99,11 +96,12 @@ func (v *visit) again(n int, at int64, err error) error {
 	return &farError{where, "see that the store can be reached and read, and run this again"}
 }
 
-// objectReader reads an object from a byte on. Where the connection breaks it
-// goes on at that byte with another one.
+// objectReader reads bytes [at, end) of an object. Where the connection breaks
+// it goes on at that byte with another one.
 type objectReader struct {
 	visit
 	at   int64
+	end  int64
 	body io.ReadCloser
 	vain int // tries without progress
 	seen bool
@@ -111,7 +109,7 @@ type objectReader struct {
 
 // Read implements io.Reader.
 func (r *objectReader) Read(p []byte) (int, error) {
-	for r.at < r.sizeBytes {
+	for r.at < r.end {
 		n, err := r.try(p)
 		if n > 0 {
 			r.at += int64(n)
@@ -138,11 +136,11 @@ func (r *objectReader) try(p []byte) (n int, err error) {
 				return 0, err
 			}
 		}
-		if r.body, err = r.get(r.at, -1); err != nil {
+		if r.body, err = r.get(r.at, r.end-r.at); err != nil {
 			return 0, err
 		}
 	}
-	n, err = r.body.Read(p[:min(int64(len(p)), r.sizeBytes-r.at)])
+	n, err = r.body.Read(p[:min(int64(len(p)), r.end-r.at)])
 	if n == 0 && errors.Is(err, io.EOF) {
 		return 0, fmt.Errorf("the store ended the object too early: %w", io.ErrUnexpectedEOF)
 	}
@@ -171,8 +169,12 @@ type objectAt struct {
 	tail []byte
 }
 
-// BufferBytes says how much to read at a time.
-func (r *objectAt) BufferBytes() int { return farBufferBytes }
+// Section returns bytes [off, off+lengthBytes) as a stream of its own, which is
+// read ahead. The caller closes it.
+func (r *objectAt) Section(off, lengthBytes int64) io.ReadCloser {
+	s := &objectReader{visit: r.object.visit(), at: off, end: off + lengthBytes}
+	return readAhead(s, s.cancel)
+}
 
 // ReadAt implements io.ReaderAt.
 func (r *objectAt) ReadAt(p []byte, off int64) (int, error) {

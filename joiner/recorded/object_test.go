@@ -253,12 +253,12 @@ func TestObjectsThatVanish(t *testing.T) {
 func TestCloseEndsWhatIsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
-		o := &object{sizeBytes: 10, permanent: func(error) bool { return false }, sleep: SystemClock{}.Sleep,
+		o := &object{sizeBytes: 1 << 20, permanent: func(error) bool { return false }, sleep: SystemClock{}.Sleep,
 			session: func() (context.Context, context.CancelFunc) { return context.WithCancel(t.Context()) },
-			look:    func(context.Context) (int64, time.Time, error) { return 10, time.Time{}, nil },
+			look:    func(context.Context) (int64, time.Time, error) { return 1 << 20, time.Time{}, nil },
 			fetch: func(ctx context.Context, _, _ int64) (io.ReadCloser, error) {
 				if asked++; asked == 1 {
-					return io.NopCloser(strings.NewReader("x")), nil
+					return io.NopCloser(bytes.NewReader(make([]byte, aheadBlockBytes+1))), nil
 				}
 				<-ctx.Done()
 				return nil, ctx.Err()
@@ -267,8 +267,8 @@ func TestCloseEndsWhatIsUnderWay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n, err := r.Read(make([]byte, 5)); n != 1 || err != nil {
-			t.Fatalf("got %d bytes, %v", n, err)
+		if _, err := io.ReadFull(r, make([]byte, aheadBlockBytes+1)); err != nil {
+			t.Fatal(err)
 		}
 		<-time.After(time.Minute)
 		if err := r.Close(); err != nil || asked != 2 {

@@ -37,7 +37,7 @@ func TestUnitsHoldEveryLineOnce(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
-	for range 60 {
+	for range 25 {
 		dir := t.TempDir()
 		for n := range 1 + rng.IntN(3) {
 			var text []byte

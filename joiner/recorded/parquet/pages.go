@@ -11,8 +11,7 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// readBufferBytes is what is read of a column at a time, if the file does not say
-// otherwise.
+// readBufferBytes is what is read of a column at a time.
 const readBufferBytes = 256 << 10
 
 // maxHeaderBytes bounds a page's header, which may hold the least and greatest value.
@@ -29,7 +28,8 @@ type pages struct {
 	kind  format.CompressionCodec
 	codec *codec
 	in    *bufio.Reader
-	left  int64 // values of the chunk, nulls counted, that no page has had yet
+	chunk io.Closer // what in reads, if that is to be closed
+	left  int64     // values of the chunk, nulls counted, that no page has had yet
 
 	packed []byte // a page as it lies in the file
 	plain  []byte
@@ -45,7 +45,22 @@ type page struct {
 	data   decoder
 }
 
-// open begins a chunk.
+// sectioner is a file that is read faster in streams than at random.
+type sectioner interface {
+	Section(off, lengthBytes int64) io.ReadCloser
+}
+
+// close ends a chunk.
+func (p *pages) close() error {
+	if p.chunk == nil {
+		return nil
+	}
+	err := p.chunk.Close()
+	p.chunk = nil
+	return err
+}
+
+// open begins a chunk, after close.
 func (p *pages) open(leaf *node, chunk *format.ColumnMetaData, file io.ReaderAt, fileBytes int64) error {
 	from, size := chunk.DataPageOffset, chunk.TotalCompressedSize
 	if at := chunk.DictionaryPageOffset; at > 0 && at < from {
@@ -54,15 +69,15 @@ func (p *pages) open(leaf *node, chunk *format.ColumnMetaData, file io.ReaderAt,
 	if from < 4 || size < 0 || from > fileBytes || size > fileBytes-from || chunk.NumValues < 0 {
 		return fmt.Errorf("%w: it would lie at byte %d, with %d bytes and %d values", errDamaged, from, size, chunk.NumValues)
 	}
-	section := io.NewSectionReader(file, from, min(size+slackBytes, fileBytes-from))
-	buffer := readBufferBytes
-	if far, ok := file.(interface{ BufferBytes() int }); ok {
-		buffer = far.BufferBytes()
+	if size = min(size+slackBytes, fileBytes-from); p.in == nil {
+		p.in = bufio.NewReaderSize(nil, readBufferBytes)
 	}
-	if p.in == nil {
-		p.in = bufio.NewReaderSize(section, buffer)
-	} else {
+	if far, ok := file.(sectioner); ok {
+		section := far.Section(from, size)
+		p.chunk = section
 		p.in.Reset(section)
+	} else {
+		p.in.Reset(io.NewSectionReader(file, from, size))
 	}
 	p.leaf, p.kind, p.left, p.dict = leaf, chunk.Codec, chunk.NumValues, nil
 	return nil

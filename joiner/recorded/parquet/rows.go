@@ -1,6 +1,7 @@
 package parquet
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -66,6 +67,9 @@ func (r *rows) Next() ([]byte, error) {
 
 // open begins the next row group.
 func (r *rows) open() error {
+	if err := r.closeChunks(); err != nil {
+		return err
+	}
 	g := &r.table.meta.RowGroups[r.group]
 	for i := range r.fields {
 		leaf := r.fields[i].leaf
@@ -145,7 +149,15 @@ func (f *field) appendItem(dst []byte, v *value) []byte {
 
 // Close implements recorded.TableRows.
 func (r *rows) Close() error {
+	err := r.closeChunks()
 	r.codec.close()
 	r.cursors, r.left, r.group = nil, 0, r.end
-	return nil
+	return err
+}
+
+func (r *rows) closeChunks() (err error) {
+	for i := range r.cursors {
+		err = errors.Join(err, r.cursors[i].close())
+	}
+	return err
 }
