@@ -133,14 +133,16 @@ var gzips, zstds sync.Pool
 
 func openGzip(r io.Reader) (*gzip.Reader, error) {
 	if z, ok := gzips.Get().(*gzip.Reader); ok {
-		return z, z.Reset(r)
+		err := z.Reset(r)
+		return z, err
 	}
 	return gzip.NewReader(r)
 }
 
 func openZstd(r io.Reader) (*zstd.Decoder, error) {
 	if z, ok := zstds.Get().(*zstd.Decoder); ok {
-		return z, z.Reset(r)
+		err := z.Reset(r)
+		return z, err
 	}
 	return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindowBytes))
 }

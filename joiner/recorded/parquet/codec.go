@@ -32,7 +32,8 @@ func (c *codec) unpack(kind format.CompressionCodec, dst, src []byte, size int) 
 		dst = make([]byte, size)
 	}
 	dst = dst[:size]
-	n, err := 0, error(nil)
+	var n int
+	var err error
 	switch kind {
 	case format.Snappy:
 		n, err = unpackSnappy(dst, src)

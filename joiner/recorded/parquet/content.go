@@ -81,92 +81,92 @@ func meaningOf(n *node) meaning {
 }
 
 // plain is what a physical type means when nothing is said of it.
-func (m meaning) plain() meaning {
-	switch m.physical {
+func (h meaning) plain() meaning {
+	switch h.physical {
 	case format.Boolean:
-		m.content, m.name = boolean, "bool"
+		h.content, h.name = boolean, "bool"
 	case format.Int32:
-		m.content, m.name = integer, "int32"
+		h.content, h.name = integer, "int32"
 	case format.Int64:
-		m.content, m.name = integer, "int64"
+		h.content, h.name = integer, "int64"
 	case format.Int96:
-		m.content, m.name = instant, "timestamp(int96)"
+		h.content, h.name = instant, "timestamp(int96)"
 	case format.Float:
-		m.content, m.name = single, "float32"
+		h.content, h.name = single, "float32"
 	case format.Double:
-		m.content, m.name = double, "float64"
+		h.content, h.name = double, "float64"
 	case format.ByteArray, format.FixedLenByteArray:
-		m.content, m.name = text, "bytes"
+		h.content, h.name = text, "bytes"
 	}
-	return m
+	return h
 }
 
 // converted reads the annotation of old writers.
-func (m meaning) converted(n *node) meaning {
+func (h meaning) converted(n *node) meaning {
 	switch t := n.ConvertedType.V; t {
 	case deprecated.UTF8, deprecated.Enum:
-		m.content, m.name = text, "string"
+		h.content, h.name = text, "string"
 	case deprecated.Json:
-		m.content, m.name = document, "json"
+		h.content, h.name = document, "json"
 	case deprecated.Decimal:
-		m.content, m.scale, m.name = decimal, n.Scale.V, fmt.Sprintf("decimal(%d, %d)", n.Precision.V, n.Scale.V)
+		h.content, h.scale, h.name = decimal, n.Scale.V, fmt.Sprintf("decimal(%d, %d)", n.Precision.V, n.Scale.V)
 	case deprecated.Date:
-		m.content, m.name = date, "date"
+		h.content, h.name = date, "date"
 	case deprecated.TimeMillis, deprecated.TimestampMillis:
-		m.content, m.name, m.perSecond = instant, "timestamp(ms)", 1000
+		h.content, h.name, h.perSecond = instant, "timestamp(ms)", 1000
 	case deprecated.TimeMicros, deprecated.TimestampMicros:
-		m.content, m.name, m.perSecond = instant, "timestamp(us)", 1_000_000
+		h.content, h.name, h.perSecond = instant, "timestamp(us)", 1_000_000
 	case deprecated.Uint8, deprecated.Uint16, deprecated.Uint32, deprecated.Uint64:
-		m.content, m.name = unsigned, "unsigned int"
+		h.content, h.name = unsigned, "unsigned int"
 	case deprecated.Int8, deprecated.Int16, deprecated.Int32, deprecated.Int64:
-		m.content, m.name = integer, "int"
+		h.content, h.name = integer, "int"
 	default:
-		m.content, m.name = unreadable, fmt.Sprintf("a legacy type (%d)", t)
+		h.content, h.name = unreadable, fmt.Sprintf("a legacy type (%d)", t)
 	}
 	if t := n.ConvertedType.V; t == deprecated.TimeMillis || t == deprecated.TimeMicros {
-		m.content, m.name = timeOfDay, "time"
+		h.content, h.name = timeOfDay, "time"
 	}
-	return m
+	return h
 }
 
 // times reads the unit of a time.
-func (m meaning) times(c content, name string, unit format.TimeUnit) meaning {
-	m.content = c
+func (h meaning) times(c content, name string, unit format.TimeUnit) meaning {
+	h.content = c
 	switch unit.Value.(type) {
 	case *format.MilliSeconds:
-		m.perSecond, m.name = 1000, name+"(ms)"
+		h.perSecond, h.name = 1000, name+"(ms)"
 	case *format.MicroSeconds:
-		m.perSecond, m.name = 1_000_000, name+"(us)"
+		h.perSecond, h.name = 1_000_000, name+"(us)"
 	case *format.NanoSeconds:
-		m.perSecond, m.name = 1_000_000_000, name+"(ns)"
+		h.perSecond, h.name = 1_000_000_000, name+"(ns)"
 	default:
-		m.content, m.name = unreadable, name+" of an unknown unit"
+		h.content, h.name = unreadable, name+" of an unknown unit"
 	}
-	return m
+	return h
 }
 
 // isConsistent reports whether the physical type is one that the content can be
 // stored in: writers of values rely on it.
-func (m meaning) isConsistent() bool {
-	switch m.content {
+func (h meaning) isConsistent() bool {
+	switch h.content {
 	case boolean:
-		return m.physical == format.Boolean
+		return h.physical == format.Boolean
 	case integer, unsigned:
-		return m.physical == format.Int32 || m.physical == format.Int64
+		return h.physical == format.Int32 || h.physical == format.Int64
 	case date:
-		return m.physical == format.Int32
+		return h.physical == format.Int32
 	case timeOfDay, instant:
-		return m.physical == format.Int64 || m.physical == format.Int32 && m.perSecond == 1000 || m.physical == format.Int96 && m.perSecond == 0
+		return h.physical == format.Int64 || h.physical == format.Int32 && h.perSecond == 1000 || h.physical == format.Int96 && h.perSecond == 0
 	case single:
-		return m.physical == format.Float || m.half && m.physical == format.FixedLenByteArray
+		return h.physical == format.Float || h.half && h.physical == format.FixedLenByteArray
 	case double:
-		return m.physical == format.Double
+		return h.physical == format.Double
 	case text, document:
-		return m.physical == format.ByteArray || m.physical == format.FixedLenByteArray
+		return h.physical == format.ByteArray || h.physical == format.FixedLenByteArray
 	case uuid:
-		return m.physical == format.FixedLenByteArray
+		return h.physical == format.FixedLenByteArray
 	case decimal:
-		return m.physical != format.Boolean && m.physical != format.Float && m.physical != format.Double && m.physical != format.Int96
+		return h.physical != format.Boolean && h.physical != format.Float && h.physical != format.Double && h.physical != format.Int96
 	}
 	return true
 }

@@ -23,13 +23,17 @@ type decoder interface {
 
 var errFewer = fmt.Errorf("%w: fewer values than a page says", errDamaged)
 
+// plainDictionary is what old writers call the encoding of indexes, and of the
+// dictionary itself.
+const plainDictionary format.Encoding = 2
+
 // newDecoder begins to decode a page's values. dict is the chunk's dictionary.
 func newDecoder(encoding format.Encoding, typ format.Type, widthBytes int, data []byte, dict []value) (decoder, error) {
 	isText := typ == format.ByteArray || typ == format.FixedLenByteArray
 	switch {
 	case encoding == format.Plain:
 		return newPlain(typ, widthBytes, data)
-	case encoding == format.RLEDictionary || encoding == format.PlainDictionary:
+	case encoding == format.RLEDictionary || encoding == plainDictionary:
 		return newIndexes(data, dict)
 	case encoding == format.RLE && typ == format.Boolean:
 		return newTruths(data)

@@ -138,8 +138,7 @@ func TestDeltaOfTooManyBits(t *testing.T) {
 
 func texts(rng *rand.Rand, n int) (all [][]byte) {
 	for range n {
-		all = append(all, bytes.Repeat([]byte("ab"), rng.IntN(30))[:])
-		all[len(all)-1] = append(slices.Clone(all[len(all)-1]), byte('a'+rng.IntN(3)))
+		all = append(all, append(bytes.Repeat([]byte("ab"), rng.IntN(30)), byte('a'+rng.IntN(3))))
 	}
 	return all
 }

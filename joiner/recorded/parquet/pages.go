@@ -191,7 +191,7 @@ func (p *pages) dictionary(h *header) (err error) {
 	if p.words, err = p.codec.unpack(p.kind, p.words, p.packed, h.plainBytes); err != nil {
 		return err
 	}
-	if h.encoding != format.Plain && h.encoding != format.PlainDictionary {
+	if h.encoding != format.Plain && h.encoding != plainDictionary {
 		return fmt.Errorf("the encoding %s of a dictionary is not read", h.encoding)
 	}
 	d, err := newPlain(p.leaf.Type.V, p.leaf.widthBytes(), p.words)
