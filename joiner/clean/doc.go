@@ -17,6 +17,8 @@
 // valid is what encoding/json takes, the nesting limit of 10,000 included, with
 // these rules on top:
 //
+//   - A field may lie within objects; what is no object has no fields, and null has
+//     null ones.
 //   - Names match exactly, escaped spellings of a name too. Of a repeated name
 //     the first wins, so that stopping early gives the answer of a whole reading.
 //   - A string that is read must be valid UTF-8; lone surrogate escapes become

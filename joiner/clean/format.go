@@ -38,11 +38,12 @@ func (s *Source) newScanned(p *plan) *scanned {
 		return nil
 	}
 	var wants []fields.Want
-	for at, name := range p.wanted {
-		w := fields.Want{Path: []string{name}, Type: mortise.Type{Kind: mortise.Timestamp}, Times: eventTimes{s.unit}}
+	paths := s.paths(p)
+	for at := range p.wanted {
+		w := fields.Want{Path: paths[at], Type: mortise.Type{Kind: mortise.Timestamp}, Times: eventTimes{s.unit}}
 		if slot := p.slots[at]; slot >= 0 {
 			f := &s.fields[slot]
-			w.Path, w.Type, w.Times = f.path, f.typ, fieldTimes{f.unit}
+			w.Type, w.Times = f.typ, fieldTimes{f.unit}
 		}
 		wants = append(wants, w)
 	}

@@ -26,13 +26,22 @@ type names struct {
 }
 
 func newNames(wanted []string) names {
+	slots := make([]int32, len(wanted))
+	for i := range slots {
+		slots[i] = int32(i)
+	}
+	return newNamesAt(wanted, slots)
+}
+
+// newNamesAt gives each name a slot of the caller's.
+func newNamesAt(wanted []string, slots []int32) names {
 	size := 4 * maxLearned
 	for size < 4*(len(wanted)+maxLearned) {
 		size *= 2
 	}
 	n := names{list: make([]name, 1, len(wanted)+1), table: make([]int32, size)}
-	for slot, text := range wanted {
-		n.add([]byte(text), int32(slot))
+	for i, text := range wanted {
+		n.add([]byte(text), slots[i])
 	}
 	return n
 }

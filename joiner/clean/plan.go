@@ -149,6 +149,20 @@ func (p *plan) take(s *Source, u *unit, users uint32, deriveUsers []uint32) {
 	}
 }
 
+// paths says where what the plan wants lies in a record.
+func (s *Source) paths(p *plan) [][]string {
+	paths := make([][]string, len(p.wanted))
+	for at, slot := range p.slots {
+		if slot < 0 { // the event time, which may be declared all the same
+			slot = s.fieldSlot(p.wanted[at])
+		}
+		if paths[at] = p.wanted[at : at+1]; slot < len(s.fields) {
+			paths[at] = s.fields[slot].path
+		}
+	}
+	return paths
+}
+
 func (p *plan) want(s *Source, slot int) {
 	if !slices.Contains(p.slots, slot) {
 		p.wanted, p.slots, p.required = append(p.wanted, s.fields[slot].name), append(p.slots, slot), append(p.required, 0)

@@ -62,8 +62,8 @@ type moment struct {
 func (s *Source) NewReader() *Reader {
 	r := &Reader{
 		src:    s,
-		intake: moment{&s.intake, newScanner(s.intake.wanted), s.newScanned(&s.intake)},
-		decode: moment{&s.decode, newScanner(s.decode.wanted), s.newScanned(&s.decode)},
+		intake: moment{&s.intake, newPathScanner(s.paths(&s.intake)), s.newScanned(&s.intake)},
+		decode: moment{&s.decode, newPathScanner(s.paths(&s.decode)), s.newScanned(&s.decode)},
 		clock:  clock{s.unit},
 		row:    make(mortise.Row, s.Width()),
 		status: make([]status, s.Width()),

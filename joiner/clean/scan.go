@@ -32,8 +32,11 @@ type token struct {
 // uses it.
 type scanner struct {
 	names  names
-	tokens []token // by position in the wanted names
-	key    []byte  // scratch for names with escapes
+	wanted int      // how many names are looked for at the top
+	tokens []token  // by position in the wanted paths, and of objects that they lead through
+	within []within // what is looked for inside
+	copies [][2]int // tokens that several paths lead to
+	key    []byte   // scratch for names with escapes
 	stack  [maxDepth/64 + 1]uint64
 
 	data   []byte
@@ -42,16 +45,30 @@ type scanner struct {
 }
 
 func newScanner(wanted []string) *scanner {
-	return &scanner{names: newNames(wanted), tokens: make([]token, len(wanted))}
+	paths := make([][]string, len(wanted))
+	for i := range wanted {
+		paths[i] = wanted[i : i+1]
+	}
+	return newPathScanner(paths)
 }
 
 // scan fills tokens from data. It stops at the last wanted field, unless whole
 // asks for the whole record to be validated. It reports whether data is valid as
 // far as it went; syntax then says what is wrong.
 func (s *scanner) scan(data []byte, whole bool) bool {
+	if !s.scanTop(data, whole) {
+		return false
+	}
+	if s.within != nil || s.copies != nil {
+		s.descend()
+	}
+	return true
+}
+
+func (s *scanner) scanTop(data []byte, whole bool) bool {
 	s.data = data
 	clear(s.tokens)
-	left := len(s.tokens)
+	left := s.wanted
 	i := s.space(0)
 	if i >= len(data) || data[i] != '{' {
 		return s.failObject(i)

@@ -159,8 +159,6 @@ func (s *Source) declare(e int) error {
 		}
 		if path := s.pathOf(e, f.Name); !slices.Equal(known.path, path) {
 			return fmt.Errorf("field %s is read from %s and from %s by experiments that share the source: give one of them another name, or run them apart", f.Name, strings.Join(known.path, "."), strings.Join(path, "."))
-		} else if len(path) > 1 && s.opts.Format == nil {
-			return fmt.Errorf("field %s is read from %s: of JSON records the fields at the top are read", f.Name, strings.Join(path, "."))
 		}
 		if !f.Type.Nullable {
 			known.required |= 1 << e
