@@ -34,6 +34,10 @@ func Options(sources []*spec.Source) recorded.Options {
 			o.TimeField, o.TimeUnit = s.TimeField, s.TimeUnit
 		}
 		for _, f := range s.Fields {
+			if s.From[f.Name] != nil { // it lies in a column of another name
+				o.Whole = true
+				continue
+			}
 			o.Fields = add(o.Fields, f)
 		}
 	}

@@ -6,11 +6,15 @@ package protobuf
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"github.com/bufbuild/protocompile"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
 
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/internal/fields"
@@ -31,12 +35,64 @@ func Parse(ws *mortise.WriterSchema) (*Schema, error) {
 	for _, ref := range ws.References {
 		texts[ref.Name] = ref.Text
 	}
-	compiler := protocompile.Compiler{Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{Accessor: protocompile.SourceAccessorFromMap(texts)})}
+	find := func(name string) (protocompile.SearchResult, error) {
+		text, ok := texts[name]
+		if !ok {
+			return protocompile.SearchResult{}, fs.ErrNotExist
+		}
+		if d := serialized(name, text); d != nil {
+			return protocompile.SearchResult{Proto: d}, nil
+		}
+		return protocompile.SearchResult{Source: strings.NewReader(text)}, nil
+	}
+	compiler := protocompile.Compiler{Resolver: protocompile.WithStandardImports(protocompile.ResolverFunc(find))}
 	files, err := compiler.Compile(context.Background(), schemaFile)
 	if err != nil {
 		return nil, err
 	}
 	return &Schema{files[0]}, nil
+}
+
+// serialized reads a schema that is no text but a descriptor in base64, as some
+// clients register it; nil when it is none.
+func serialized(name, text string) *descriptorpb.FileDescriptorProto {
+	raw, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil // no .proto text is base64: it has spaces and braces
+	}
+	d := &descriptorpb.FileDescriptorProto{}
+	if proto.Unmarshal(raw, d) != nil {
+		return nil
+	}
+	d.Name = &name // as it is imported
+	tidy(d.MessageType)
+	return d
+}
+
+// tidy fills in the JSON names that Python's descriptors leave empty: those would
+// count as names that are equal.
+func tidy(messages []*descriptorpb.DescriptorProto) {
+	for _, m := range messages {
+		for _, f := range m.Field {
+			if f.GetJsonName() == "" {
+				name := jsonName(f.GetName())
+				f.JsonName = &name
+			}
+		}
+		tidy(m.NestedType)
+	}
+}
+
+// jsonName is a field's name in lowerCamelCase.
+func jsonName(name string) string {
+	var b strings.Builder
+	for i, word := range strings.Split(name, "_") {
+		if i > 0 && word != "" {
+			word = strings.ToUpper(word[:1]) + word[1:]
+		}
+		b.WriteString(word)
+	}
+	return b.String()
 }
 
 // MessageAt returns the message that a record's indexes lead to: of the file's
