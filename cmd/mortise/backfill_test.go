@@ -143,7 +143,7 @@ func TestBackfillRefuses(t *testing.T) {
 	}{
 		{"holds another backfill: of impressions without " + more, append(base, "--input", "impressions="+more)},
 		{"of event times from any to any, not from 2023-11-14T22:00:00Z to any", append(base, "--from", "2023-11-14T22")},
-		{"in 1 splits, not 5", append(base, "--splits", "5")},
+		{"in as many splits as fit the size of the inputs, not in 5 splits", append(base, "--splits", "5")},
 		{"of another definition of feed", append(base, "--set", "version=8")},
 		{"leave out --resume=false to go on from there", append(base, "--resume=false")},
 	} {

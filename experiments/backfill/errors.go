@@ -28,7 +28,7 @@ func (e *OtherPlanError) difference() string {
 	case bound(a.FromMS) != bound(b.FromMS) || bound(a.ToMS) != bound(b.ToMS):
 		return fmt.Sprintf("of event times from %s to %s, not from %s to %s", bound(a.FromMS), bound(a.ToMS), bound(b.FromMS), bound(b.ToMS))
 	case a.Splits != b.Splits:
-		return fmt.Sprintf("in %d splits, not %d", a.Splits, b.Splits)
+		return fmt.Sprintf("in %s, not in %s", splitsText(a.Splits), splitsText(b.Splits))
 	}
 	for i := range min(len(a.Inputs), len(b.Inputs)) {
 		for _, there := range a.Inputs[i].Data {
@@ -43,6 +43,13 @@ func (e *OtherPlanError) difference() string {
 		}
 	}
 	return "of other inputs"
+}
+
+func splitsText(n int) string {
+	if n == 0 {
+		return "as many splits as fit the size of the inputs"
+	}
+	return fmt.Sprintf("%d splits", n)
 }
 
 // bound writes an end of a range; nil is none.

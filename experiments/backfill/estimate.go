@@ -38,12 +38,20 @@ func Look(ctx context.Context, job Job) (*Estimate, error) {
 		return nil, err
 	}
 	r := &run{job: &job, bucket: job.Out}
-	r.pipe, r.lanes = newLanes(job.Pipeline, job.Range)
+	r.pipe, r.lanes = newLanes(job.Pipeline.FromFiles(job.isFile), job.Range)
 	asked, err := r.request()
 	if err != nil {
 		return nil, err
 	}
-	e := &Estimate{Splits: asked.Splits, MemoryBytes: job.MemoryBytes}
+	if r.plan, err = readPlan(ctx, job.Out, asked); err != nil {
+		if r.plan, err = r.newPlan(asked); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.bind(); err != nil {
+		return nil, err
+	}
+	e := &Estimate{Splits: r.plan.Count, MemoryBytes: job.MemoryBytes}
 	if _, err := readPlan(ctx, job.Out, asked); err == nil {
 		if e.Finished, err = countReports(ctx, job.Out); err != nil {
 			return nil, err

@@ -3,6 +3,7 @@ package backfill
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -99,9 +100,15 @@ func (p *Progress) Written() int64 { return p.written.Load() }
 // isFile reports whether a source is read from files, which are JSON lines whatever
 // its topic's format, or not at all.
 func (j *Job) isFile(source string) bool {
-	in, ok := j.Inputs[source]
-	_, files := in.(Files)
-	return files || !ok
+	in := j.Inputs[source]
+	if in == nil {
+		return true
+	}
+	if _, ok := in.(Bounded); ok {
+		return false
+	}
+	units := in.Units(math.MaxInt64)
+	return len(units) == 0 || !units[0].Topic
 }
 
 // ensureDefaults fills in zero fields.

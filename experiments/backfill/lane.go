@@ -70,6 +70,19 @@ func newLanes(p *experiments.Pipeline, r Range) (*experiments.Pipeline, []lane) 
 	return &through, lanes
 }
 
+// Reads says which event times have to be read of each source for the impressions
+// of a range.
+func Reads(p *experiments.Pipeline, r Range) map[string]Range {
+	all := map[string]Range{}
+	_, lanes := newLanes(p, r)
+	for i := range lanes {
+		for _, name := range lanes[i].names {
+			all[name] = Range{lanes[i].fromMS, lanes[i].toMS}
+		}
+	}
+	return all
+}
+
 // wayOf spells how a source's records are read: those of equal ways have equal
 // times and keys.
 func wayOf(e *spec.Experiment, s *spec.Source) string {

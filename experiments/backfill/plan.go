@@ -41,7 +41,7 @@ type request struct {
 	Config     string      `json:"config"`
 	FromMS     *int64      `json:"from_ms,omitempty"`
 	ToMS       *int64      `json:"to_ms,omitempty"`
-	Splits     int         `json:"splits"`
+	Splits     int         `json:"splits,omitempty"` // as asked for
 	Inputs     []laneInput `json:"inputs"`
 }
 
@@ -64,6 +64,10 @@ func (r *request) fingerprint() string {
 // folder, where every shard, and every run that goes on with it, finds it.
 type plan struct {
 	request
+	// Count is how many splits there are.
+	Count int `json:"split_count"`
+	// Bounds says, per source that is read from a topic, up to where.
+	Bounds map[string]json.RawMessage `json:"bounds,omitempty"`
 	// NowMS is when it was begun: the wall clock by which events from the future are
 	// told, the same for all that work on it.
 	NowMS int64 `json:"now_ms"`
@@ -75,8 +79,7 @@ const planKey = ownFolder + "plan.json"
 const ownFolder = "_mortise/backfill/"
 
 // layDown writes the plan, or reads the one that another has written.
-func layDown(ctx context.Context, b Bucket, r *request, nowMS int64) (*plan, error) {
-	p := &plan{request: *r, NowMS: nowMS}
+func layDown(ctx context.Context, b Bucket, p *plan) (*plan, error) {
 	text, err := json.MarshalIndent(p, "", "  ")
 	if err != nil {
 		return nil, err
@@ -88,7 +91,7 @@ func layDown(ctx context.Context, b Bucket, r *request, nowMS int64) (*plan, err
 	if !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
-	return readPlan(ctx, b, r)
+	return readPlan(ctx, b, &p.request)
 }
 
 func readPlan(ctx context.Context, b Bucket, r *request) (*plan, error) {

@@ -31,11 +31,11 @@ type Report struct {
 
 // finish marks the hours, if all splits are finished, and adds up what there is.
 func (r *run) finish(ctx context.Context) (*Report, error) {
-	report := &Report{Experiment: r.plan.Experiment, Version: r.plan.Version, Out: r.bucket.String(), Splits: r.plan.Splits, Warnings: r.warnings}
+	report := &Report{Experiment: r.plan.Experiment, Version: r.plan.Version, Out: r.bucket.String(), Splits: r.plan.Count, Warnings: r.warnings}
 	hours := map[int64]bool{}
-	for i := range r.plan.Splits {
+	for i := range r.plan.Count {
 		var s SplitReport
-		err := readJSON(ctx, r.bucket, reportKey(i, r.plan.Splits), &s)
+		err := readJSON(ctx, r.bucket, reportKey(i, r.plan.Count), &s)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -58,7 +58,7 @@ func (r *run) finish(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	if report.Finished, err = r.dataset.Finished(ctx); err != nil || report.Finished < r.plan.Splits {
+	if report.Finished, err = r.dataset.Finished(ctx); err != nil || report.Finished < r.plan.Count {
 		return report, err
 	}
 	var times []int64

@@ -2,9 +2,12 @@ package backfill
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"log/slog"
 
 	"golang.org/x/sync/errgroup"
@@ -89,42 +92,140 @@ func (r *run) work(ctx context.Context, splits []int) error {
 func begin(ctx context.Context, job *Job) (*run, error) {
 	r := &run{job: job, bucket: job.Out, log: job.Log, Progress: job.Progress, lettersTo: job.Letters}
 	r.pipe, r.lanes = newLanes(job.Pipeline.FromFiles(job.isFile), job.Range)
-	if r.lettersTo == nil {
-		r.lettersTo, r.letterPrefix = job.Out, ownFolder+"letters/"
-	}
 	asked, err := r.request()
 	if err != nil {
 		return nil, err
 	}
-	_, err = readPlan(ctx, r.bucket, asked)
+	e := job.Pipeline.Experiments[0]
+	if r.lettersTo, r.letterPrefix = job.Letters, e.Name+"-"+asked.fingerprint()+"/"; r.lettersTo == nil {
+		r.lettersTo, r.letterPrefix = job.Out, ownFolder+"letters/"
+	}
+	r.plan, err = readPlan(ctx, r.bucket, asked)
 	switch {
 	case err == nil && job.Fresh:
 		return nil, fmt.Errorf("%s holds what an earlier run of this backfill has done: leave out --resume=false to go on from there, or begin anew with --overwrite", r.bucket)
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist):
+		r.plan, err = r.newPlan(asked)
+	}
+	if err != nil {
 		return nil, err
 	}
-	e := job.Pipeline.Experiments[0]
-	o := dataset.Options{Columns: job.Pipeline.Columns(0), Experiment: e.Name, Version: e.Version, Config: e.Hash, Kind: dataset.Batch,
-		Plan: asked.fingerprint(), Splits: asked.Splits, TempDir: job.TempDir, MemoryBytes: job.MemoryBytes / 4}
+	if err := r.open(ctx); err != nil {
+		return nil, err
+	}
+	mine := r.plan.Count
+	if r.plan, err = layDown(ctx, r.bucket, r.plan); err != nil {
+		return nil, err
+	}
+	if r.plan.Count != mine {
+		return nil, fmt.Errorf("another shard has begun at the same moment, with topics that had grown, in %d splits instead of %d: run the same command again", r.plan.Count, mine)
+	}
+	return r, r.bind()
+}
+
+// newPlan makes the plan of a backfill that nobody has begun yet.
+func (r *run) newPlan(asked *request) (*plan, error) {
+	p := &plan{request: *asked, Count: asked.Splits, NowMS: r.job.Now().UnixMilli()}
+	if p.Count == 0 {
+		p.Count = Splits(r.bytes())
+	}
+	for name, in := range r.job.Inputs {
+		b, ok := in.(Bounded)
+		if !ok {
+			continue
+		}
+		bounds, err := b.Bounds()
+		if err != nil {
+			return nil, err
+		}
+		if p.Bounds == nil {
+			p.Bounds = map[string]json.RawMessage{}
+		}
+		p.Bounds[name] = bounds
+	}
+	return p, nil
+}
+
+// bind makes the inputs reach as far as the plan says.
+func (r *run) bind() error {
+	for name, in := range r.job.Inputs {
+		if b, ok := in.(Bounded); ok {
+			if err := b.Bind(r.plan.Bounds[name]); err != nil {
+				return fmt.Errorf("input %s: %w", name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// bytes is how large the joined inputs are.
+func (r *run) bytes() (total int64) {
+	for i := range r.lanes {
+		for _, in := range r.inputsOf(i) {
+			total += in.Bytes()
+		}
+	}
+	return total
+}
+
+// inputsOf lists what is read for a lane: the inputs of its sources, and of others
+// of the same topic, as they would find one another's records there.
+func (r *run) inputsOf(lane int) (all []Input) {
+	for i := range r.lanes {
+		if r.lanes[i].origin != r.lanes[lane].origin {
+			continue
+		}
+		for _, name := range r.lanes[i].names {
+			if in := r.job.Inputs[name]; in != nil {
+				all = append(all, in)
+			}
+		}
+	}
+	return all
+}
+
+// unitsOf cuts a lane's inputs into units, in order of the files' names. What
+// several inputs name is read once.
+func (r *run) unitsOf(lane int, cut int64) (units []unit) {
+	places := map[string][]Unit{}
+	for _, in := range r.inputsOf(lane) {
+		own := map[string][]Unit{}
+		for _, u := range in.Units(cut) {
+			own[u.Place] = append(own[u.Place], u)
+		}
+		for place, pieces := range own {
+			if places[place] == nil {
+				places[place] = pieces
+			}
+		}
+	}
+	for file, place := range slices.Sorted(maps.Keys(places)) {
+		for _, u := range places[place] {
+			u.File = file
+			units = append(units, unit{u, lane})
+		}
+	}
+	return units
+}
+
+// open opens the dataset.
+func (r *run) open(ctx context.Context) (err error) {
+	e := r.job.Pipeline.Experiments[0]
+	o := dataset.Options{Columns: r.job.Pipeline.Columns(0), Experiment: e.Name, Version: e.Version, Config: e.Hash, Kind: dataset.Batch,
+		Plan: r.plan.fingerprint(), Splits: r.plan.Count, TempDir: r.job.TempDir, MemoryBytes: r.job.MemoryBytes / 4}
 	roll := int64(defaultRollBytes)
 	if e.Output.Parquet {
 		o.Partition, roll = e.Output.ParquetOut.Partition, e.Output.ParquetOut.RollSizeBytes
 	}
-	if err := checkFolders(job.Range, o.Partition); err != nil {
-		return nil, err
-	}
-	if job.RollBytes > 0 {
-		roll = job.RollBytes
+	if r.job.RollBytes > 0 {
+		roll = r.job.RollBytes
 	}
 	r.rollBytes = rollTimes * roll
-	if r.dataset, err = dataset.Open(ctx, r.bucket, o); err != nil {
-		return nil, err
+	if err := checkFolders(r.job.Range, o.Partition); err != nil {
+		return err
 	}
-	if job.Letters != nil {
-		r.letterPrefix = e.Name + "-" + asked.fingerprint() + "/"
-	}
-	r.plan, err = layDown(ctx, r.bucket, asked, job.Now().UnixMilli())
-	return r, err
+	r.dataset, err = dataset.Open(ctx, r.bucket, o)
+	return err
 }
 
 // undo takes back that the backfill was begun, as long as nothing is written and
@@ -156,16 +257,16 @@ func (r *run) request() (*request, error) {
 		asked.ToMS = &r.job.Range.ToMS
 	}
 	known := map[string]bool{}
-	bytes := int64(0)
 	for i := range r.lanes {
 		in := laneInput{Sources: r.lanes[i].names}
 		for _, name := range r.lanes[i].names {
 			known[name] = true
-			if data := r.job.Inputs[name]; data != nil {
-				in.Data = append(in.Data, data.Identity()...)
-				bytes += data.Bytes()
-			}
 		}
+		for _, data := range r.inputsOf(i) {
+			in.Data = append(in.Data, data.Identity()...)
+		}
+		slices.Sort(in.Data)
+		in.Data = slices.Compact(in.Data)
 		asked.Inputs = append(asked.Inputs, in)
 	}
 	for i := range e.Features { // sources that nothing but features are over
@@ -180,16 +281,13 @@ func (r *run) request() (*request, error) {
 			return nil, fmt.Errorf("input %s: the experiment has no source of that name", name)
 		}
 	}
-	if asked.Splits == 0 {
-		asked.Splits = Splits(bytes)
-	}
 	return asked, nil
 }
 
 // unfinished lists the splits of this shard that are still to be done.
 func (r *run) unfinished(ctx context.Context) (left []int, err error) {
-	for i := r.job.Shard; i < r.plan.Splits; i += r.job.Shards {
-		pos, err := r.dataset.Next(ctx, dataset.Split(i, r.plan.Splits))
+	for i := r.job.Shard; i < r.plan.Count; i += r.job.Shards {
+		pos, err := r.dataset.Next(ctx, dataset.Split(i, r.plan.Count))
 		if err != nil {
 			return nil, err
 		}
@@ -202,13 +300,9 @@ func (r *run) unfinished(ctx context.Context) (left []int, err error) {
 
 // openScratch opens the scratch folder for some splits, and cuts the inputs into units.
 func (r *run) openScratch(splits []int) (err error) {
-	bytes := int64(0)
-	for _, in := range r.job.Inputs {
-		bytes += in.Bytes()
-	}
 	cut := r.job.CutBytes
 	if cut == 0 {
-		cut = cutBytes(bytes)
+		cut = cutBytes(r.bytes())
 	}
 	folder, err := r.job.Scratch(fmt.Sprintf("%s-%d-of-%d", r.plan.fingerprint(), r.job.Shard, r.job.Shards))
 	if err != nil {
@@ -218,19 +312,13 @@ func (r *run) openScratch(splits []int) (err error) {
 	if err != nil {
 		return err
 	}
-	s := &shuffle{lanes: r.lanes, pipe: r.pipe, splits: r.plan.Splits, kept: make([]bool, r.plan.Splits), nowMS: r.plan.NowMS,
+	s := &shuffle{lanes: r.lanes, pipe: r.pipe, splits: r.plan.Count, kept: make([]bool, r.plan.Count), nowMS: r.plan.NowMS,
 		scratch: r.scratch, limit: int(r.job.MemoryBytes / 2 / int64(r.job.Workers)), records: &r.records}
 	for _, i := range splits {
 		s.kept[i] = true
 	}
 	for i := range r.lanes {
-		for _, name := range r.lanes[i].names {
-			if data := r.job.Inputs[name]; data != nil {
-				for _, u := range data.Units(cut) {
-					s.units = append(s.units, unit{u, i})
-				}
-			}
-		}
+		s.units = append(s.units, r.unitsOf(i, cut)...)
 	}
 	s.resume()
 	r.shuffle = s

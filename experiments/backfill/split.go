@@ -48,7 +48,7 @@ type splitRun struct {
 // split runs split i. It may have been begun before: its rows come again in the
 // same order, and those that are published already pass.
 func (r *run) split(ctx context.Context, i int) (*SplitReport, error) {
-	s := &splitRun{run: r, origin: dataset.Split(i, r.plan.Splits), report: SplitReport{Split: i}, hours: map[int64]bool{}}
+	s := &splitRun{run: r, origin: dataset.Split(i, r.plan.Count), report: SplitReport{Split: i}, hours: map[int64]bool{}}
 	var err error
 	if s.pos, err = r.dataset.Next(ctx, s.origin); err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func (r *run) split(ctx context.Context, i int) (*SplitReport, error) {
 		if s.part != nil {
 			err = errors.Join(err, s.part.Abort())
 		}
-		return nil, fmt.Errorf("split %d of %d: %w", i, r.plan.Splits, err)
+		return nil, fmt.Errorf("split %d of %d: %w", i, r.plan.Count, err)
 	}
 	return &s.report, s.finish(ctx)
 }
@@ -206,7 +206,7 @@ func (s *splitRun) finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.create(ctx, s.bucket, reportKey(r.Split, s.plan.Splits), text); err != nil {
+	if err := s.create(ctx, s.bucket, reportKey(r.Split, s.plan.Count), text); err != nil {
 		return err
 	}
 	return s.dataset.Finish(ctx, s.origin, s.next)

@@ -2,6 +2,7 @@ package backfill
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -51,6 +52,16 @@ type Input interface {
 	// Progress returns how much of the input has been read, and how much there is;
 	// total is -1 when that cannot be known. Any goroutine may call it.
 	Progress() (read, total int64)
+}
+
+// Bounded is an Input that grows meanwhile. The first run of a backfill fixes how
+// far it is read, for all other shards and runs.
+type Bounded interface {
+	Input
+	// Bounds says how far the input reaches.
+	Bounds() (json.RawMessage, error)
+	// Bind makes it reach as far as Bounds said once. It is called before Units.
+	Bind(bounds json.RawMessage) error
 }
 
 // Files is recorded files as an Input.
