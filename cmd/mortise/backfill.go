@@ -17,14 +17,13 @@ import (
 
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/experiments/backfill"
-	"github.com/mortise-dev/mortise/experiments/inputs"
 	"github.com/mortise-dev/mortise/experiments/spec"
-	"github.com/mortise-dev/mortise/features/pebble"
 	"github.com/mortise-dev/mortise/internal/objectstore"
 )
 
 type backfillFlags struct {
-	load loadFlags
+	load    loadFlags
+	cluster clusterFlags
 
 	inputs    []string
 	out       string
@@ -39,6 +38,8 @@ type backfillFlags struct {
 	overwrite bool
 	acceptGap bool
 	dryRun    bool
+	margin    time.Duration
+	lateness  time.Duration
 	json      bool
 	report    string
 
@@ -62,6 +63,7 @@ several machines share the work; the last of them to end marks the hours complet
 		RunE: func(cmd *cobra.Command, args []string) error { return c.backfill(cmd.Context(), &f, args) },
 	}
 	f.load.register(cmd)
+	f.cluster.registerReader(cmd)
 	fs := cmd.Flags()
 	fs.StringArrayVar(&f.inputs, "input", nil, "SOURCE=FILES: recorded files, by glob, folder or URL; may be repeated")
 	fs.StringVar(&f.out, "out", "", "folder of the dataset: a directory, s3://, gs:// or azblob://")
@@ -76,6 +78,8 @@ several machines share the work; the last of them to end marks the hours complet
 	fs.BoolVar(&f.resume, "resume", true, "go on where an earlier run of the same command ended")
 	fs.BoolVar(&f.overwrite, "overwrite", false, "first remove the dataset that is in --out")
 	fs.BoolVar(&f.acceptGap, "accept-gap", false, "go on where labels end before the windows of the last impressions do")
+	fs.DurationVar(&f.margin, "margin", time.Hour, "with --from, of topics: how much earlier than its event time a record may be stamped")
+	fs.DurationVar(&f.lateness, "lateness", 0, "with --to, of topics: how much later than its event time a record may be stamped (default: topics are read to their ends)")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "say what there is to do and what it takes, by a trial in memory; write nothing")
 	fs.BoolVar(&f.json, "json", false, "print the summary as one JSON object")
 	fs.StringVar(&f.report, "report", "", "write an HTML page about the dataset's rows to this file: label rates, delays, the ledger, every column")
@@ -97,6 +101,13 @@ func (c *console) backfill(ctx context.Context, f *backfillFlags, args []string)
 	}
 	job.Log = c.logger()
 	if job.Inputs, err = f.openInputs(ctx, plan); err != nil {
+		return err
+	}
+	brokers, err := f.openTopics(ctx, c, plan, job)
+	if brokers != nil {
+		defer func() { err = errors.Join(err, brokers.close()) }()
+	}
+	if err != nil {
 		return err
 	}
 	out, err := objectstore.Open(ctx, f.out)
@@ -133,12 +144,9 @@ func (c *console) backfill(ctx context.Context, f *backfillFlags, args []string)
 		}
 	}()
 	stop := c.watchBackfill(job)
-	tiles, err := f.fillFeatures(ctx, plan, job)
+	var tiles scratchTiles
 	defer func() { err = errors.Join(err, tiles.close()) }()
-	if err != nil {
-		stop()
-		return err
-	}
+	job.Before = func(ctx context.Context, job *backfill.Job) error { return tiles.fill(ctx, f.scratch, plan, job) }
 	report, err := backfill.Run(ctx, *job)
 	stop()
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
@@ -167,8 +175,8 @@ func (c *console) backfill(ctx context.Context, f *backfillFlags, args []string)
 func (f *backfillFlags) job(c *console, p *experiments.Pipeline) (*backfill.Job, error) {
 	job := &backfill.Job{Pipeline: p, Splits: f.splits, Workers: f.workers, Fresh: !f.resume, AcceptGap: f.acceptGap, Range: backfill.Range{FromMS: math.MinInt64, ToMS: math.MaxInt64}, Progress: &backfill.Progress{}}
 	switch {
-	case len(f.inputs) == 0:
-		return nil, usageError{errors.New("backfill needs --input SOURCE=FILES")}
+	case len(f.inputs) == 0 && !f.fromTopics():
+		return nil, usageError{errors.New("backfill needs --input SOURCE=FILES, or --brokers or --embedded to read the topics")}
 	case f.out == "":
 		return nil, usageError{errors.New("backfill needs --out, the folder of the dataset")}
 	case f.workers < 1:
@@ -208,39 +216,6 @@ func (f *backfillFlags) job(c *console, p *experiments.Pipeline) (*backfill.Job,
 	return job, nil
 }
 
-// scratchTiles are the features' tiles of a backfill, for as long as it runs.
-type scratchTiles struct {
-	db  *pebble.DB
-	dir string
-}
-
-// fillFeatures makes the tiles of the experiment's features, if it has some.
-func (f *backfillFlags) fillFeatures(ctx context.Context, plan *experiments.Plan, job *backfill.Job) (tiles scratchTiles, err error) {
-	if len(plan.Features()) == 0 {
-		return tiles, nil
-	}
-	if err := os.MkdirAll(f.scratch, 0o777); err != nil {
-		return tiles, fmt.Errorf("making the scratch folder: %w; name another with --scratch", err)
-	}
-	if tiles.dir, err = os.MkdirTemp(f.scratch, "features-"); err != nil {
-		return tiles, fmt.Errorf("making the scratch folder: %w; name another with --scratch", err)
-	}
-	if tiles.db, err = pebble.Open(tiles.dir, pebble.Options{CacheBytes: job.MemoryBytes / 8}); err != nil {
-		return tiles, err
-	}
-	return tiles, backfill.FillFeatures(ctx, job, plan, tiles.db)
-}
-
-func (t *scratchTiles) close() (err error) {
-	if t.db != nil {
-		err = t.db.Close()
-	}
-	if t.dir != "" {
-		err = errors.Join(err, os.RemoveAll(t.dir))
-	}
-	return err
-}
-
 // parseShard reads I/N.
 func parseShard(text string) (i, n int, err error) {
 	if text == "" {
@@ -255,35 +230,3 @@ func parseShard(text string) (i, n int, err error) {
 	return i, n, nil
 }
 
-func (f *backfillFlags) openInputs(ctx context.Context, plan *experiments.Plan) (map[string]backfill.Input, error) {
-	named, err := parseInputs(f.inputs)
-	if err != nil {
-		return nil, err
-	}
-	all := map[string]backfill.Input{}
-	for _, in := range named {
-		source := findSource(plan, in.name)
-		if source == nil {
-			return nil, usageError{fmt.Errorf("--input %s: the experiment has no source of that name; it has %s", in.name, strings.Join(sourceNames(plan), ", "))}
-		}
-		files, err := inputs.Open(ctx, readersOf(plan, source.Topic), in.patterns...)
-		if err != nil {
-			return nil, fmt.Errorf("--input %s: %w", in.name, err)
-		}
-		all[in.name] = backfill.Files{Files: files}
-	}
-	return all, nil
-}
-
-func findSource(plan *experiments.Plan, name string) *spec.Source {
-	for _, p := range plan.Pipelines {
-		for _, e := range p.Experiments {
-			for i := range e.Sources {
-				if e.Sources[i].Name == name {
-					return &e.Sources[i]
-				}
-			}
-		}
-	}
-	return nil
-}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -122,7 +123,7 @@ func TestBackfillRefuses(t *testing.T) {
 		text string
 		args []string
 	}{
-		{exitUsage, "backfill needs --input SOURCE=FILES", []string{"backfill", file, "--out", out}},
+		{exitUsage, "backfill needs --input SOURCE=FILES, or --brokers or --embedded to read the topics", []string{"backfill", file, "--out", out}},
 		{exitUsage, "backfill needs --out", slices.Concat([]string{"backfill", file}, inputs)},
 		{exitUsage, "--input views: the experiment has no source of that name; it has impressions, clicks", append(base, "--input", "views=x")},
 		{exitUsage, "--shard \"3/3\": write I/N with I from 0 to N-1", append(base, "--shard", "3/3")},
@@ -185,5 +186,59 @@ func TestBackfillBadFiles(t *testing.T) {
 	}](t, read(t, found[0]))
 	if letter.Topic != cut || letter.Offset != int64(len(text)-len("{broken\n")) || letter.Reason != "bad_json" || letter.Partition != 0 {
 		t.Errorf("letter %+v", letter)
+	}
+}
+
+// TestBackfillOfTopics backfills what a run has read, from the topics it read: all
+// of it, a range of hours that timestamps bound, and files beside a topic.
+func TestBackfillOfTopics(t *testing.T) {
+	dir := t.TempDir()
+	file := write(t, filepath.Join(dir, "feed.yaml"), feed)
+	var imps, clicks strings.Builder // three hours, a second apart
+	for i := range 3 * 3600 {
+		fmt.Fprintf(&imps, `{"id":"k%d","ts":%d,"pos":%d}`+"\n", i, 1_699_999_200_000+1000*i, i%7)
+		if i%10 == 0 {
+			fmt.Fprintf(&clicks, `{"id":"k%d","ts":%d}`+"\n", i, 1_699_999_200_000+1000*i+500)
+		}
+	}
+	inputs := []string{"--input", "impressions=" + write(t, filepath.Join(dir, "imps.jsonl"), imps.String()), "--input", "clicks=" + write(t, filepath.Join(dir, "clicks.jsonl"), clicks.String())}
+	embedded := []string{"--embedded", filepath.Join(dir, "broker")}
+	streamed := runToEnd(t, slices.Concat([]string{file}, inputs, embedded)...)
+	base := func(out string, more ...string) []string {
+		return slices.Concat([]string{file, "--out", filepath.Join(dir, out), "--scratch", filepath.Join(dir, "scratch"), "--workers", "2"}, more)
+	}
+	r := backfilled(t, slices.Concat(base("all"), embedded)...)
+	if r.Instances != streamed.Instances || r.Positives != streamed.Positives || r.Impressions.In != streamed.Impressions.In {
+		t.Errorf("the batch comes to %+v\nthe stream to %+v", r, streamed)
+	}
+	succeed(t, append([]string{"diff", "topic:f.instances", filepath.Join(dir, "all")}, embedded...)...)
+
+	hour := []string{"--from", "2023-11-14T23", "--to", "2023-11-15"}
+	of := func(out string, args ...string) *report { return backfilled(t, base(out, slices.Concat(hour, args)...)...) }
+	files, topics := of("files", inputs...), of("topics", embedded...)
+	bounded := of("bounded", append(embedded, "--lateness", "10m", "--margin", "1m")...)
+	mixed := of("mixed", append(embedded, inputs[:2]...)...)
+	for name, r := range map[string]*report{"files": files, "topics": topics, "bounded": bounded, "mixed": mixed} {
+		if r.Instances != 3600 || r.Positives != 360 || !r.Complete {
+			t.Errorf("%s: %+v", name, r)
+		}
+		succeed(t, "diff", filepath.Join(dir, "files"), filepath.Join(dir, name))
+	}
+	if topics.Impressions.In > files.Impressions.In || bounded.Impressions.In >= topics.Impressions.In {
+		t.Errorf("impressions read: %d of files, %d of topics to their ends, %d within bounds", files.Impressions.In, topics.Impressions.In, bounded.Impressions.In)
+	}
+
+	// What comes later is not read by who goes on with the same backfill.
+	more := write(t, filepath.Join(dir, "more.jsonl"), `{"id":"x","ts":1700003000000,"pos":1}`)
+	succeed(t, slices.Concat([]string{"replay", file, "--input", "impressions=" + more, "--listen", "127.0.0.1:0"}, embedded)...)
+	if again := backfilled(t, slices.Concat(base("all"), embedded)...); again.Instances != r.Instances {
+		t.Errorf("%d instances after the topic has grown, %d before", again.Instances, r.Instances)
+	}
+	if r := backfilled(t, slices.Concat(base("anew"), embedded)...); r.Instances != streamed.Instances+1 {
+		t.Errorf("%d instances of the grown topic", r.Instances)
+	}
+	text := succeed(t, slices.Concat([]string{"backfill"}, base("dry", "--dry-run"), embedded)...)
+	if !strings.Contains(text, "impressions") || !strings.Contains(text, "up to 3 hours of rows") {
+		t.Errorf("dry run:\n%s", text)
 	}
 }

@@ -5,6 +5,9 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/features/memory"
 )
 
 // Estimate says what a backfill would come to.
@@ -88,6 +91,12 @@ func (e *Estimate) try(ctx context.Context, job Job, trial map[string]Input, who
 	job.Inputs, job.Out, job.Letters, job.Progress = trial, out, nil, nil
 	job.Scratch = func(string) (FS, error) { return folder{scratch}, nil }
 	job.Range, job.Shard, job.Shards, job.Workers, job.Splits, job.Fresh = always, 0, 1, 1, 1, false
+	job.Before = nil
+	if len(job.Pipeline.Features) > 0 {
+		job.Before = func(ctx context.Context, job *Job) error {
+			return FillFeatures(ctx, job, &experiments.Plan{Pipelines: []*experiments.Pipeline{job.Pipeline}}, memory.New())
+		}
+	}
 	began := time.Now()
 	report, times, err := runTimed(ctx, job)
 	if err != nil {

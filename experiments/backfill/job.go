@@ -1,6 +1,7 @@
 package backfill
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"math"
@@ -66,6 +67,9 @@ type Job struct {
 	TempDir string
 	// AcceptGap goes on where label streams end before the windows of the range do.
 	AcceptGap bool
+	// Before, where set, is called once it is fixed what is read, and before it is, if
+	// anything is left to do.
+	Before func(ctx context.Context, job *Job) error
 	// Fresh refuses to go on where an earlier run ended.
 	Fresh bool
 	// Now is the wall clock when the backfill is begun. The default is time.Now.

@@ -76,6 +76,11 @@ func execute(ctx context.Context, job *Job) (r *run, report *Report, err error) 
 
 // work does the splits that are left.
 func (r *run) work(ctx context.Context, splits []int) error {
+	if r.job.Before != nil {
+		if err := r.job.Before(ctx, r.job); err != nil {
+			return err
+		}
+	}
 	if err := r.openScratch(splits); err != nil {
 		return err
 	}

@@ -118,3 +118,29 @@ func TestLogNeedsItsTopics(t *testing.T) {
 		t.Errorf("got %v, want a MissingTopicError", err)
 	}
 }
+
+// TestLogFindsTimes asks where partitions have come to a timestamp; publish stamps
+// its records 0, 1, 2 and so on.
+func TestLogFindsTimes(t *testing.T) {
+	c := connect(t)
+	topics(t, c, 3, "t")
+	publish(t, c, "t", 90)
+	l := openLog(t, c, "t")
+	ends, err := l.Ends(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ms := range []int64{0, 30, 1000} {
+		at, err := l.At(t.Context(), ms)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left := int64(0) // records that lie behind
+		for _, tp := range l.Partitions() {
+			left += ends[tp] - at[tp]
+		}
+		if want := max(90-ms, 0); left != want {
+			t.Errorf("at %d ms: %d records lie behind %v, want %d", ms, left, at, want)
+		}
+	}
+}

@@ -10,15 +10,6 @@ import (
 	"github.com/mortise-dev/mortise/experiments"
 )
 
-// Starts returns the first offsets that the partitions still have.
-func (l *Log) Starts(ctx context.Context) (map[experiments.TopicPartition]int64, error) {
-	starts, err := listParts(ctx, l.admin.adm.ListStartOffsets, l.parts)
-	if err != nil {
-		return nil, fmt.Errorf("asking where topics begin: %w", err)
-	}
-	return starts, nil
-}
-
 // At returns, for each partition, the first offset whose record has a timestamp of
 // ms or later, or the partition's end where there is none. Timestamps are the
 // producer's or the broker's, as the topic says; they need not ascend, so a record
