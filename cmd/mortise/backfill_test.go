@@ -214,7 +214,9 @@ func TestBackfillOfTopics(t *testing.T) {
 	succeed(t, append([]string{"diff", "topic:f.instances", filepath.Join(dir, "all")}, embedded...)...)
 
 	hour := []string{"--from", "2023-11-14T23", "--to", "2023-11-15"}
-	of := func(out string, args ...string) *report { return backfilled(t, base(out, slices.Concat(hour, args)...)...) }
+	of := func(out string, args ...string) *report {
+		return backfilled(t, base(out, slices.Concat(hour, args)...)...)
+	}
 	files, topics := of("files", inputs...), of("topics", embedded...)
 	bounded := of("bounded", append(embedded, "--lateness", "10m", "--margin", "1m")...)
 	mixed := of("mixed", append(embedded, inputs[:2]...)...)

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"slices"
-	"log/slog"
 
 	"golang.org/x/sync/errgroup"
 
