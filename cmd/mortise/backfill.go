@@ -229,4 +229,3 @@ func parseShard(text string) (i, n int, err error) {
 	}
 	return i, n, nil
 }
-

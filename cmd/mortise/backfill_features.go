@@ -43,4 +43,3 @@ func (t *scratchTiles) close() (err error) {
 	}
 	return err
 }
-
