@@ -7,7 +7,7 @@ DEMO        ?= mortise-data/demo
 DEMO_LISTEN ?= 127.0.0.1:9092
 # Packages that start goroutines: `make test` runs these under the race
 # detector, `make test RACE=all` runs all.
-CONCURRENT := /(experiments|cmd|joiner/disk|joiner/checkpoint|features/pebble|features/redis|internal/objectstore)(/|$$)
+CONCURRENT := /(experiments|cmd|joiner/disk|joiner/checkpoint|features/pebble|features/redis|instances/dataset|internal/objectstore)(/|$$)
 RACE       ?= concurrent
 GOTEST     := go test -timeout 15m
 # The linter is run from source at this version, so that every machine sees the same faults.
