@@ -205,7 +205,7 @@ func TestManyDifferent(t *testing.T) {
 	for i := range rows {
 		rows[i] = instances.Instance{ID: []byte{byte(i), byte(i >> 8)}, Weight: 1, Selected: mortise.Row{mortise.TextValue(bytes.Repeat([]byte{byte('a' + i%26), byte('0' + i/26%64), byte('0' + i/26/64%64), byte('0' + i/26/64/64)}, 5))}}
 	}
-	data := write(t, NewWriter(c, Options{RowGroupBytes: 4 << 20}), Metadata{}, rows, 10_000)
+	data := write(t, NewWriter(c, Options{RowGroupBytes: 10 << 20}), Metadata{}, rows, 10_000)
 	file := open(t, data)
 	got := readAll(t, file, make([]instances.Instance, 1000))
 	for i := range rows {

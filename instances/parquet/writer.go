@@ -13,8 +13,8 @@ import (
 
 // Options tune a Writer. Zero fields take their defaults.
 type Options struct {
-	// RowGroupBytes is how much of the rows, uncompressed, a row group holds. The
-	// default is 64 MiB.
+	// RowGroupBytes is how much of the rows, uncompressed, a row group holds: 8 bytes a
+	// value, and text's own. The default is 64 MiB.
 	RowGroupBytes int64
 	// PageBytes is how much of a column, uncompressed, a page holds. The default
 	// is 256 KiB.
@@ -85,7 +85,7 @@ func NewWriter(c *instances.Columns, o Options) *Writer {
 func (w *Writer) Begin(out io.Writer, m Metadata) {
 	for i := range w.columns {
 		c := &w.columns[i]
-		c.values, c.text, c.bytes = c.values[:0], c.text[:0], 0
+		c.values, c.text = c.values[:0], c.text[:0]
 	}
 	w.rows, w.inGroup, w.err, w.meta = 0, 0, nil, m
 	// The library's Reset loses the columns' names.
@@ -141,11 +141,11 @@ func (w *Writer) drop() {
 // flush hands the collected rows on, and ends the row group when it is full.
 func (w *Writer) flush() error {
 	for i := range w.columns {
-		if err := w.columns[i].flush(); err != nil {
+		size, err := w.columns[i].flush()
+		if err != nil {
 			return fmt.Errorf("column %s: %w", w.columns[i].name, err)
 		}
-		w.inGroup += w.columns[i].bytes
-		w.columns[i].bytes = 0
+		w.inGroup += size
 	}
 	w.rows = 0
 	if w.inGroup < w.opts.RowGroupBytes {
@@ -161,8 +161,8 @@ func (w *Writer) add(in *instances.Instance) error {
 	if len(in.Labels) != labels || len(in.Selected) != selected {
 		return fmt.Errorf("it has %d labels and %d selected fields, and the columns %d and %d", len(in.Labels), len(in.Selected), labels, selected)
 	}
-	w.columns[0].putText(in.ID)
-	w.columns[1].put(parquet.Int64Value(in.TimeMS), 8)
+	w.columns[0].put(parquet.ByteArrayValue(keep(&w.columns[0], in.ID)))
+	w.columns[1].put(parquet.Int64Value(in.TimeMS))
 	for i := range in.Labels {
 		if err := addLabel(w.columns[2+3*i:], &in.Labels[i]); err != nil {
 			return err
@@ -178,11 +178,11 @@ func (w *Writer) add(in *instances.Instance) error {
 	if !isFinite(in.Weight) {
 		return fmt.Errorf("column weight: it is %v", in.Weight)
 	}
-	rest[0].put(parquet.DoubleValue(in.Weight), 8)
-	rest[1].put(parquet.Int32Value(in.Revision), 4)
-	rest[2].put(parquet.BooleanValue(in.Final), 1)
-	rest[3].put(parquet.BooleanValue(in.Late), 1)
-	rest[4].addTexts(in.Degraded)
+	rest[0].put(parquet.DoubleValue(in.Weight))
+	rest[1].put(parquet.Int32Value(in.Revision))
+	rest[2].put(parquet.BooleanValue(in.Final))
+	rest[3].put(parquet.BooleanValue(in.Late))
+	rest[4].putTexts(in.Degraded)
 	return nil
 }
 
@@ -195,26 +195,12 @@ func addLabel(c []column, v *instances.LabelValue) error {
 	if !isFinite(value) {
 		return fmt.Errorf("column %s: it is %v", c[0].name, value)
 	}
-	c[0].put(parquet.DoubleValue(value), 8)
+	c[0].put(parquet.DoubleValue(value))
 	if v.Count == 0 {
-		c[1].putNull()
+		c[1].putNull(0)
 	} else {
-		c[1].put(parquet.Int64Value(v.FirstMS), 8)
+		c[1].put(parquet.Int64Value(v.FirstMS))
 	}
-	c[2].put(parquet.Int64Value(v.Count), 8)
+	c[2].put(parquet.Int64Value(v.Count))
 	return nil
-}
-
-// addTexts adds a list of text whose elements are never null.
-func (c *column) addTexts(texts []string) {
-	if len(texts) == 0 {
-		c.values = append(c.values, parquet.Value{}.Level(0, 0, c.index))
-		c.bytes++
-		return
-	}
-	for i, text := range texts {
-		v := parquet.ByteArrayValue(c.keep([]byte(text)))
-		c.values = append(c.values, v.Level(min(i, 1), c.level, c.index))
-		c.bytes += 4 + int64(len(text))
-	}
 }
