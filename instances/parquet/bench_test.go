@@ -85,3 +85,38 @@ func report(b *testing.B, rows int, cpu time.Duration) {
 	b.ReportMetric(total/b.Elapsed().Seconds(), "rows/s")
 	b.ReportMetric(total/cpu.Seconds(), "rows/cpu-s")
 }
+
+func BenchmarkRead(b *testing.B) {
+	for _, columns := range []int{20, 40} {
+		c := benchColumns(columns)
+		n := 200_000
+		if testing.Short() {
+			n = 2_000
+		}
+		data := write(b, NewWriter(c, Options{}), Metadata{}, benchRows(c, n), 1000)
+		some := []string{"instance_id", "label_click", "c0", "c1"}
+		for _, selected := range [][]string{c.Schema().Names(), some} {
+			b.Run(fmt.Sprint("columns=", columns, "/read=", len(selected)), func(b *testing.B) {
+				b.SetBytes(int64(len(data)))
+				b.ReportAllocs()
+				rows := make([]instances.Instance, 256)
+				cpu := cpuTime()
+				for b.Loop() {
+					r := open(b, data)
+					r.Select(selected...)
+					for {
+						if got, err := r.Read(rows); got == 0 {
+							break
+						} else if err != nil {
+							b.Fatal(err)
+						}
+					}
+					if err := r.Close(); err != nil {
+						b.Fatal(err)
+					}
+				}
+				report(b, n, cpuTime()-cpu)
+			})
+		}
+	}
+}
