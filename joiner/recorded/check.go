@@ -19,7 +19,17 @@ const keptBytes = 16 << 10
 
 // checkAll looks into every file, and then at how they agree.
 func checkAll(files []*file, o *Options) error {
-	faults := forEach(files, func(f *file) error { return f.check(o) })
+	faults := forEach(files, func(f *file) error {
+		err := f.check(o)
+		f.sound = err == nil
+		return err
+	})
+	for _, fault := range faults {
+		var misfit *ColumnError
+		if errors.As(fault, &misfit) {
+			misfit.Elsewhere = having(files, misfit.Column)
+		}
+	}
 	if len(faults) == 0 {
 		for _, f := range files {
 			if err := f.checkColumns(o, files); err != nil {
@@ -126,7 +136,7 @@ func (f *file) checkTable(o *Options) error {
 	members, _ := f.members(o, f.columns)
 	for i := range members {
 		if err := t.Fit(&members[i]); err != nil && (members[i].declared() || members[i].Name == o.TimeField) {
-			return fmt.Errorf("%s: column %s: %w", f.name, members[i].Name, err)
+			return &ColumnError{File: f.name, Column: members[i].Name, Err: err}
 		}
 	}
 	return nil
@@ -152,10 +162,11 @@ func (f *file) checkColumns(o *Options, files []*file) error {
 	return nil
 }
 
-// having names the first file that has the column; empty when none has.
+// having names the first file that has the column, as it should be; empty when
+// none has.
 func having(files []*file, column string) string {
 	for _, f := range files {
-		if slices.Contains(f.columns, column) {
+		if f.sound && slices.Contains(f.columns, column) {
 			return f.name
 		}
 	}
@@ -170,6 +181,24 @@ func count(names []string, name string) (n int) {
 	}
 	return n
 }
+
+// ColumnError says that a column is of a type that can never be the declared one.
+type ColumnError struct {
+	File, Column string
+	Elsewhere    string // another input file where it fits; empty when there is none
+	Err          error  // what it holds, and what was declared
+}
+
+// Error names the file, the column, the types, and where it fits.
+func (e *ColumnError) Error() string {
+	if e.Elsewhere == "" {
+		return fmt.Sprintf("%s: column %s: %v", e.File, e.Column, e.Err)
+	}
+	return fmt.Sprintf("%s: column %s: %v (in %s it fits)", e.File, e.Column, e.Err, e.Elsewhere)
+}
+
+// Unwrap returns the error of the file's format.
+func (e *ColumnError) Unwrap() error { return e.Err }
 
 // MissingColumnError says that a file lacks a column that every record needs.
 type MissingColumnError struct {

@@ -21,6 +21,7 @@ type file struct {
 	packed  string   // its compression, of text
 	columns []string // of CSV and Parquet
 	groups  []Group  // of Parquet
+	sound   bool
 	empty   bool
 	first   *Line // if it is known, and short
 }

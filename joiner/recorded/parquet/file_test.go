@@ -234,6 +234,17 @@ func TestColumnsThatDoNotFit(t *testing.T) {
 			t.Errorf("%s: got %v\nwant %s", declared, err, want)
 		}
 	}
+	type other struct {
+		Top int64 `parquet:"top"`
+	}
+	odd := filepath.Join(dir, "a.parquet")
+	if err := pq.WriteFile(odd, []other{{1}}); err != nil {
+		t.Fatal(err)
+	}
+	var misfit *recorded.ColumnError
+	if _, err := open(t, recorded.Options{Fields: fields(t, "top:bool")}, odd, path); !errors.As(err, &misfit) || misfit.File != odd || misfit.Elsewhere != path || !strings.Contains(err.Error(), "(in "+path+" it fits)") {
+		t.Errorf("got %v", err)
+	}
 	_, err := open(t, recorded.Options{TimeField: "id", TimeUnit: "ms", Fields: fields(t, "id:int")}, path)
 	if err != nil { // texts are times, or dead letters
 		t.Error(err)
