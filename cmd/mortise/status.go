@@ -93,14 +93,30 @@ func (c *console) status(ctx context.Context, f *statusFlags, args []string) err
 	if err != nil {
 		return err
 	}
+	var idle []idleTopic
+	if plan == nil && f.group == "" {
+		if idle, err = idleTopics(ctx, admin); err != nil {
+			return err
+		}
+	}
 	if f.json {
-		return c.printJSON(map[string]any{"pipelines": all})
+		report := map[string]any{"pipelines": all}
+		if idle != nil {
+			report["idle_topics"] = idle
+		}
+		return c.printJSON(report)
 	}
 	if len(all) == 0 {
 		c.say("nothing has been committed on %s", cl.address())
 	}
 	for i := range all {
 		c.printStatus(&all[i])
+	}
+	for i, t := range idle {
+		if i == 0 {
+			fmt.Fprintln(c.out, "internal topics of groups that are not running; mortise forget deletes those of one that will not run again")
+		}
+		fmt.Fprintf(c.out, "  %s, of group %s\n", t.Topic, t.Group)
 	}
 	return nil
 }
