@@ -75,7 +75,8 @@ const maxUnknown = 10_000
 func Open(ctx context.Context, o Options) (*Registry, error) {
 	o.EnsureDefaults()
 	if len(o.URLs) == 0 {
-		return nil, errors.New("no schema registry: set kafka.schema_registry, pass --registry http://HOST:8081, or run with --embedded")
+		return nil, errors.New("no schema registry, which records or instances name their schemas in: pass --registry http://HOST:8081, or set kafka.schema_registry (the embedded broker does not use the file's); " +
+			"without a registry, sources take schema_file and output.topic takes schema_id: none")
 	}
 	opts := []sr.ClientOpt{sr.URLs(o.URLs...), sr.UserAgent("mortise")}
 	dialer := &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext,

@@ -67,7 +67,7 @@ func (l *loader) sourceFormat(n *node, s *Source, fieldsWhole bool) {
 }
 
 // needRegistry reports that there are brokers but no registry. Without brokers in
-// the file the embedded ones, or those of --brokers, come with one.
+// the file both come from the command line.
 func (l *loader) needRegistry(at *node, why, or string) {
 	if k := &l.exp.Kafka; len(k.SeedBrokers) > 0 && len(k.SchemaRegistry.URLs) == 0 && !l.registryFaulty {
 		l.fail(at.at, MissingKey, "%s, and kafka has no `schema_registry`", why).Help = "add schema_registry: {url: http://HOST:8081} to kafka; " + or
