@@ -209,10 +209,12 @@ func (s *sketch) reset() { s.sparse, s.ranks, s.dense = s.sparse[:0], s.ranks[:0
 // set is the set of distinct values, as 64-bit numbers: of text its hash, of
 // anything else the value itself. Only text can be counted short: n distinct
 // texts meet in a hash with a probability of at most n²/2⁶⁵, which is 3 in 10⁸
-// for a million.
+// for a million. Sorted distances are smaller than a roaring bitmap unless the
+// values fill most of their range, and hashes never do: see DESIGN.md.
 type set struct {
 	values []uint64
-	sorted int // that many at the front are sorted and distinct
+	sorted int      // that many at the front are sorted and distinct
+	fresh  []uint64 // room for what is merged
 }
 
 func (s *set) add(_ *params, v mortise.Value, _ int64) {
@@ -230,12 +232,27 @@ func (s *set) put(v uint64) {
 	}
 }
 
+// compact sorts what is new and merges it with what is sorted.
 func (s *set) compact() {
-	if s.sorted < len(s.values) {
-		slices.Sort(s.values)
-		s.values = slices.Compact(s.values)
-		s.sorted = len(s.values)
+	if s.sorted == len(s.values) {
+		return
 	}
+	slices.Sort(s.values[s.sorted:])
+	if s.sorted > 0 && s.values[s.sorted] <= s.values[s.sorted-1] {
+		s.fresh = append(s.fresh[:0], s.values[s.sorted:]...)
+		from, at := s.sorted-1, len(s.values)-1
+		for i := len(s.fresh) - 1; i >= 0; at-- { // from the top, so that nothing is overwritten that is still needed
+			if from >= 0 && s.values[from] > s.fresh[i] {
+				s.values[at] = s.values[from]
+				from--
+			} else {
+				s.values[at] = s.fresh[i]
+				i--
+			}
+		}
+	}
+	s.values = slices.Compact(s.values)
+	s.sorted = len(s.values)
 }
 
 // append writes how many values there are and their distances, in order.

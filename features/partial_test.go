@@ -200,6 +200,33 @@ func TestZeroHasNoSign(t *testing.T) {
 	}
 }
 
+func TestSetIsExact(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(9, 1))
+	for _, below := range []uint64{10, 1000, math.MaxUint64} {
+		want, whole := map[uint64]bool{}, statesOf(t, "distinct(qty, exact)")
+		for range 30 {
+			part := statesOf(t, "distinct(qty, exact)")
+			for range 1 + rnd.IntN(2000) {
+				v := rnd.Uint64N(below)
+				want[v] = true
+				part.add(0, mortise.IntValue(int64(v)), 0)
+			}
+			if rnd.IntN(2) == 0 {
+				part.result(0, 0) // which sorts it
+			}
+			if err := whole.absorb(0, part.append(nil, 0, 0), 0); err != nil {
+				t.Fatal(err)
+			}
+			if got := whole.result(0, 0).Int(); rnd.IntN(3) == 0 && got != int64(len(want)) {
+				t.Fatalf("values below %d: %d, want %d", below, got, len(want))
+			}
+		}
+		if got := whole.result(0, 0).Int(); got != int64(len(want)) {
+			t.Fatalf("values below %d: %d, want %d", below, got, len(want))
+		}
+	}
+}
+
 func TestSketchError(t *testing.T) {
 	const trials = 200
 	for _, n := range []int{1, 10, 100, 1000, 5000, 20_000, 100_000} {

@@ -3,9 +3,9 @@ package featurestest
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"math"
 	"math/rand/v2"
-	"sort"
 	"syscall"
 	"testing"
 	"time"
@@ -14,17 +14,16 @@ import (
 	"github.com/mortise-dev/mortise/features"
 )
 
-// Load is a stream of events over zipf-distributed items, for benchmarks. It makes
-// events as fast as they can be added.
+// Load is a stream of events over many items, for benchmarks. It makes events as
+// fast as they can be added.
 type Load struct {
 	Set      *features.Set
-	Entities int
-	PerMS    float64 // events a millisecond of event time
-	names    [][]byte
-	picks    []int32 // items, in the order in which they occur, again and again
+	entities int
+	perMS    float64 // events a millisecond of event time
+	hot      bool
 	rows     []mortise.Row
+	name     []byte
 	at       int
-	TimeMS   int64
 }
 
 // Counts are three windows of one count, which share their tiles.
@@ -51,31 +50,15 @@ func Mixed() []features.Definition {
 	return defs
 }
 
-// NewLoad prepares a load. Item i occurs in proportion to 1/(i+1); with hot set,
-// 1 % of the items are in half of the events, each as often.
+// NewLoad prepares a load. The k-th item occurs in proportion to 1/k (zipf); with
+// hot set, 1 % of the items are in half of the events, each as often.
 func NewLoad(defs []features.Definition, entities int, perMS float64, hot bool) *Load {
 	set, err := features.Compile(defs, Sources)
 	if err != nil {
 		panic(err)
 	}
-	l := &Load{Set: set, Entities: entities, PerMS: perMS, TimeMS: Base, picks: make([]int32, 1<<20)}
+	l := &Load{Set: set, entities: entities, perMS: perMS, hot: hot}
 	rnd := rand.New(rand.NewPCG(1, 1))
-	below := make([]float64, entities) // cumulated weights
-	total := 0.0
-	for i := range below {
-		total += 1 / float64(i+1)
-		below[i] = total
-		l.names = append(l.names, fmt.Appendf(nil, "item-%08d", uint32(i)*2654435761%100_000_000))
-	}
-	for i := range l.picks {
-		at := sort.SearchFloat64s(below, rnd.Float64()*total)
-		if hot {
-			if at = rnd.IntN(entities); rnd.IntN(2) == 0 {
-				at = rnd.IntN(max(entities/100, 1))
-			}
-		}
-		l.picks[i] = int32(min(at, entities-1))
-	}
 	for range 4096 {
 		row := randomRow(rnd)
 		row[Row.Index("price")] = mortise.FloatValue(math.Round(rnd.Float64()*10_000) / 100)
@@ -89,25 +72,43 @@ func NewLoad(defs []features.Definition, entities int, perMS float64, hot bool) 
 
 // Next is the next event. The row is valid until the next call.
 func (l *Load) Next() (mortise.Row, int64) {
-	row := l.rows[l.at&(len(l.rows)-1)]
-	row[0] = mortise.TextValue(l.names[l.pick()])
-	return row, l.TimeMS + int64(float64(l.at)/l.PerMS)
-}
-
-// pick walks through picks in another order each time round.
-func (l *Load) pick() int32 {
 	l.at++
-	return l.picks[(l.at*(2*(l.at>>20)+1))&(len(l.picks)-1)]
+	row := l.rows[l.at&(len(l.rows)-1)]
+	l.name = appendName(l.name[:0], l.item(l.at))
+	row[0] = mortise.TextValue(l.name)
+	return row, l.NowMS()
 }
 
-// NowMS is the event time of the next event.
-func (l *Load) NowMS() int64 { return l.TimeMS + int64(float64(l.at+1)/l.PerMS) }
+// item is the item of the n-th event.
+func (l *Load) item(n int) int {
+	z := uint64(n) * 0x9e3779b97f4a7c15 // splitmix64
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	z ^= z >> 31
+	u := float64(z>>11) / (1 << 53)
+	if !l.hot {
+		return min(int(math.Pow(float64(l.entities), u)), l.entities) - 1 // the inverse of ln k / ln n
+	}
+	among := l.entities
+	if z&1 == 0 {
+		among = max(l.entities/100, 1)
+	}
+	return int(u * float64(among))
+}
 
-// Lookups asks for n items as they are asked for by impressions: by the same
-// distribution, as of times within a second.
+func appendName(dst []byte, item int) []byte {
+	return fmt.Appendf(dst, "item-%010d", uint32(item)*2654435761)
+}
+
+// NowMS is the event time of the last event.
+func (l *Load) NowMS() int64 { return Base + int64(float64(l.at)/l.perMS) }
+
+// Lookups asks for n items as impressions do: by the distribution of the events, as
+// of times within a second.
 func (l *Load) Lookups(dst []features.Lookup, n int, asOfMS int64) []features.Lookup {
 	for i := range n {
-		dst = append(dst, features.Lookup{Entity: l.names[l.pick()], AsOfMS: asOfMS + int64(i%1000)})
+		l.at++
+		dst = append(dst, features.Lookup{Entity: appendName(nil, l.item(l.at)), AsOfMS: asOfMS + int64(i%1000)})
 	}
 	return dst
 }
@@ -212,5 +213,77 @@ func BenchmarkRead(b *testing.B, store func(b *testing.B) features.Store) {
 			b.ReportMetric(float64(now.Keys-stats.Keys)/float64(max(now.Rows-stats.Rows, 1)), "keys/row")
 			b.ReportMetric(float64(now.Chunks-stats.Chunks)/float64(max(now.Rows-stats.Rows, 1)), "chunks/row")
 		})
+	}
+}
+
+// BenchmarkShards compares the two ways in which an entity's tiles can lie among the
+// tasks of a source: in one of them, which the reader knows, or in all, which it
+// merges.
+func BenchmarkShards(b *testing.B, open func(b *testing.B) features.Store) {
+	entities, events := 100_000, 2_000_000
+	if testing.Short() {
+		entities, events = 1_000, 20_000
+	}
+	for _, tasks := range []int{1, 4, 16} {
+		for _, routed := range []bool{true, false} {
+			if tasks == 1 && !routed {
+				continue
+			}
+			b.Run(fmt.Sprintf("tasks %d routed %v", tasks, routed), func(b *testing.B) {
+				l := NewLoad(Counts(), entities, float64(events)/(3*86_400_000), false)
+				store := open(b)
+				route := func(_ int, entity []byte) int { return int(crc32.ChecksumIEEE(entity)) % tasks }
+				opts := features.ReaderOptions{Tasks: make([][]string, 2), Unfinished: true, CacheRows: 1}
+				if routed {
+					opts.Route = route
+				}
+				var writers []*features.Writer
+				for task := range tasks {
+					name := fmt.Sprint("task ", task)
+					w, err := features.OpenWriter(context.Background(), l.Set, store, features.WriterOptions{Task: name, Shard: uint16(task), Slot: Slot, SinceMS: math.MinInt64})
+					if err != nil {
+						b.Fatal(err)
+					}
+					writers, opts.Tasks[0] = append(writers, w), append(opts.Tasks[0], name)
+				}
+				start := ProcessorTime()
+				for i := 1; i <= events; i++ {
+					row, timeMS := l.Next()
+					task := i % tasks
+					if routed {
+						task = route(0, l.name)
+					}
+					if err := writers[task].Add(0, row, timeMS); err != nil {
+						b.Fatal(err)
+					}
+					if i%100_000 == 0 || i == events {
+						for _, w := range writers {
+							if err := w.Commit(context.Background(), nil, timeMS); err != nil {
+								b.Fatal(err)
+							}
+						}
+					}
+				}
+				writing := ProcessorTime() - start
+				r, err := features.OpenReader(context.Background(), l.Set, store, opts)
+				if err == nil {
+					err = r.Refresh(context.Background())
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.ResetTimer()
+				start = ProcessorTime()
+				for at := 0; at < b.N; at += 1000 {
+					if err := r.Read(context.Background(), l.Lookups(nil, min(1000, b.N-at), l.NowMS())); err != nil {
+						b.Fatal(err)
+					}
+				}
+				used := ProcessorTime() - start
+				b.ReportMetric(float64(events)/writing.Seconds(), "written/cpu-s")
+				b.ReportMetric(float64(r.Stats().Rows)/used.Seconds(), "rows/cpu-s")
+				b.ReportMetric(float64(r.Stats().Keys)/float64(r.Stats().Rows), "keys/row")
+			})
+		}
 	}
 }

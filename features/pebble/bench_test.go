@@ -20,3 +20,17 @@ func open(b *testing.B) features.Store {
 
 func BenchmarkWrite(b *testing.B) { featurestest.BenchmarkWrite(b, open) }
 func BenchmarkRead(b *testing.B)  { featurestest.BenchmarkRead(b, open) }
+
+func BenchmarkShards(b *testing.B) { featurestest.BenchmarkShards(b, open) }
+
+func BenchmarkSize(b *testing.B) {
+	featurestest.BenchmarkSize(b, func(b *testing.B) (features.Store, func() int64) {
+		store := open(b).(*pebble.DB)
+		return store, func() int64 {
+			if err := store.Flush(); err != nil {
+				b.Fatal(err)
+			}
+			return store.DiskBytes()
+		}
+	})
+}

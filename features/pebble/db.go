@@ -301,6 +301,17 @@ func (db *DB) apply(batch *pebble.Batch) (err error) {
 	return nil
 }
 
+// DiskBytes is what the directory takes on disk.
+func (db *DB) DiskBytes() int64 { return int64(db.pdb.Metrics().DiskSpaceUsage()) }
+
+// Flush writes what was committed to tables.
+func (db *DB) Flush() error {
+	if err := db.pdb.Flush(); err != nil {
+		return fmt.Errorf("flushing the feature store in %s: %w", db.dir, err)
+	}
+	return nil
+}
+
 // Close closes the directory.
 func (db *DB) Close() error {
 	var err error
