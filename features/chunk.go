@@ -100,7 +100,8 @@ type chunkWriter struct {
 }
 
 func (w *chunkWriter) start(dst []byte) {
-	w.dst = append(dst, chunkFormat)
+	w.dst = dst
+	w.dst = append(w.dst, chunkFormat)
 }
 
 func (w *chunkWriter) startColumn(key columnKey) { w.column, w.tiles, w.place = key, w.tiles[:0], -1 }

@@ -55,8 +55,8 @@ func (p *Position) declare(group uint16, column uint32, level int, fromMS int64)
 	}
 }
 
-func (p *Position) append(dst []byte) []byte {
-	dst = append(dst, positionFormat)
+func (p *Position) encode() []byte {
+	dst := []byte{positionFormat}
 	dst = binary.AppendUvarint(dst, p.commits)
 	dst = binary.AppendUvarint(dst, uint64(p.Shard))
 	dst = appendVarint(appendVarint(dst, p.WatermarkMS), p.LatestMS)

@@ -221,7 +221,7 @@ func (w *Writer) Commit(ctx context.Context, meta []byte, watermarkMS int64) err
 		tiles += len(t.rows)
 	}
 	c := &Commit{Task: w.opts.Task, Shard: w.opts.Shard, Before: w.before, Chunks: w.flusher.chunks, Drop: w.expired(&next)}
-	c.After = next.append(nil)
+	c.After = next.encode()
 	if err := w.store.Commit(ctx, c); err != nil {
 		return w.fail(err)
 	}

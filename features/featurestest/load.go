@@ -3,7 +3,6 @@ package featurestest
 import (
 	"context"
 	"fmt"
-	"hash/crc32"
 	"math"
 	"math/rand/v2"
 	"syscall"
@@ -213,77 +212,5 @@ func BenchmarkRead(b *testing.B, store func(b *testing.B) features.Store) {
 			b.ReportMetric(float64(now.Keys-stats.Keys)/float64(max(now.Rows-stats.Rows, 1)), "keys/row")
 			b.ReportMetric(float64(now.Chunks-stats.Chunks)/float64(max(now.Rows-stats.Rows, 1)), "chunks/row")
 		})
-	}
-}
-
-// BenchmarkShards compares the two ways in which an entity's tiles can lie among the
-// tasks of a source: in one of them, which the reader knows, or in all, which it
-// merges.
-func BenchmarkShards(b *testing.B, open func(b *testing.B) features.Store) {
-	entities, events := 100_000, 2_000_000
-	if testing.Short() {
-		entities, events = 1_000, 20_000
-	}
-	for _, tasks := range []int{1, 4, 16} {
-		for _, routed := range []bool{true, false} {
-			if tasks == 1 && !routed {
-				continue
-			}
-			b.Run(fmt.Sprintf("tasks %d routed %v", tasks, routed), func(b *testing.B) {
-				l := NewLoad(Counts(), entities, float64(events)/(3*86_400_000), false)
-				store := open(b)
-				route := func(_ int, entity []byte) int { return int(crc32.ChecksumIEEE(entity)) % tasks }
-				opts := features.ReaderOptions{Tasks: make([][]string, 2), Unfinished: true, CacheRows: 1}
-				if routed {
-					opts.Route = route
-				}
-				var writers []*features.Writer
-				for task := range tasks {
-					name := fmt.Sprint("task ", task)
-					w, err := features.OpenWriter(context.Background(), l.Set, store, features.WriterOptions{Task: name, Shard: uint16(task), Slot: Slot, SinceMS: math.MinInt64})
-					if err != nil {
-						b.Fatal(err)
-					}
-					writers, opts.Tasks[0] = append(writers, w), append(opts.Tasks[0], name)
-				}
-				start := ProcessorTime()
-				for i := 1; i <= events; i++ {
-					row, timeMS := l.Next()
-					task := i % tasks
-					if routed {
-						task = route(0, l.name)
-					}
-					if err := writers[task].Add(0, row, timeMS); err != nil {
-						b.Fatal(err)
-					}
-					if i%100_000 == 0 || i == events {
-						for _, w := range writers {
-							if err := w.Commit(context.Background(), nil, timeMS); err != nil {
-								b.Fatal(err)
-							}
-						}
-					}
-				}
-				writing := ProcessorTime() - start
-				r, err := features.OpenReader(context.Background(), l.Set, store, opts)
-				if err == nil {
-					err = r.Refresh(context.Background())
-				}
-				if err != nil {
-					b.Fatal(err)
-				}
-				b.ResetTimer()
-				start = ProcessorTime()
-				for at := 0; at < b.N; at += 1000 {
-					if err := r.Read(context.Background(), l.Lookups(nil, min(1000, b.N-at), l.NowMS())); err != nil {
-						b.Fatal(err)
-					}
-				}
-				used := ProcessorTime() - start
-				b.ReportMetric(float64(events)/writing.Seconds(), "written/cpu-s")
-				b.ReportMetric(float64(r.Stats().Rows)/used.Seconds(), "rows/cpu-s")
-				b.ReportMetric(float64(r.Stats().Keys)/float64(r.Stats().Rows), "keys/row")
-			})
-		}
 	}
 }

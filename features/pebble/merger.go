@@ -24,25 +24,31 @@ var valueMergers = sync.Pool{New: func() any { return &valueMerger{} }}
 func newValueMerger(_, value []byte) (pebble.ValueMerger, error) {
 	m := valueMergers.Get().(*valueMerger)
 	m.operands, m.buffer = m.operands[:0], m.buffer[:0]
-	return m, m.add(value)
+	m.add(value)
+	return m, nil
 }
 
 // add copies an operand, for Pebble reuses its memory.
-func (m *valueMerger) add(value []byte) error {
+func (m *valueMerger) add(value []byte) {
 	if cap(m.buffer)-len(m.buffer) < len(value) { // what lies in the old buffer stays there
 		m.buffer = make([]byte, 0, max(2*cap(m.buffer), 4*len(value), 1<<10))
 	}
 	start := len(m.buffer)
 	m.buffer = append(m.buffer, value...)
 	m.operands = append(m.operands, m.buffer[start:len(m.buffer):len(m.buffer)])
-	return nil
 }
 
 // MergeNewer implements pebble.ValueMerger. The order of operands does not matter.
-func (m *valueMerger) MergeNewer(value []byte) error { return m.add(value) }
+func (m *valueMerger) MergeNewer(value []byte) error {
+	m.add(value)
+	return nil
+}
 
 // MergeOlder implements pebble.ValueMerger.
-func (m *valueMerger) MergeOlder(value []byte) error { return m.add(value) }
+func (m *valueMerger) MergeOlder(value []byte) error {
+	m.add(value)
+	return nil
+}
 
 // Finish implements pebble.ValueMerger. The result is the merger's, until Close.
 func (m *valueMerger) Finish(bool) ([]byte, io.Closer, error) {

@@ -82,7 +82,10 @@ func (s *Server) Restart(t testing.TB) {
 		t.Fatal(err)
 	}
 	done := make(chan struct{})
-	go func() { cmd.Wait(); close(done) }()
+	go func() {
+		_ = cmd.Wait() // killed, as all of them are
+		close(done)
+	}()
 	s.done = done
 	select {
 	case <-up:
