@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mortise-dev/mortise/experiments/spec"
+	"github.com/mortise-dev/mortise/instances/dataset"
 	"github.com/mortise-dev/mortise/joiner"
 	"github.com/mortise-dev/mortise/joiner/clean"
 )
@@ -28,6 +30,7 @@ type Step struct {
 	Why        string          `json:"why,omitempty"`
 	With       string          `json:"with,omitempty"` // the other event of an attachment
 	Row        json.RawMessage `json:"row,omitempty"`
+	Folder     string          `json:"folder,omitempty"` // of a dataset, that the row lies in
 }
 
 // Stories collects the story of every event of one pipeline's run over one
@@ -141,7 +144,7 @@ func (s *Stories) attach(label, imp *Story, t joiner.Trace) {
 func (s *Stories) emitted(story *Story, t joiner.Trace) {
 	for mask := t.Mask; mask != 0; mask &= mask - 1 {
 		e := s.pipeline.Experiments[bits.TrailingZeros32(mask)]
-		step := Step{What: "emitted", Experiment: e.Name, Why: "in " + e.Output.Topic}
+		step := Step{What: "emitted", Experiment: e.Name, Why: "in " + e.Output.Topic, Folder: folderOf(e, story.TimeMS)}
 		if t.Emission.Provisional {
 			step.What = "provisional"
 		}
@@ -151,6 +154,16 @@ func (s *Stories) emitted(story *Story, t joiner.Trace) {
 		s.awaiting[e.Output.Topic] = append(s.awaiting[e.Output.Topic], awaited{story, len(story.Steps)})
 		story.Steps = append(story.Steps, step)
 	}
+}
+
+// folderOf is where a row lies in the experiment's dataset, or in that of a backfill.
+func folderOf(e *spec.Experiment, timeMS int64) string {
+	o := dataset.Options{}
+	if e.Output.Parquet {
+		o.Partition = e.Output.ParquetOut.Partition
+	}
+	o.EnsureDefaults()
+	return o.Folder(timeMS)
 }
 
 // Produced takes what the worker puts out, in order, and adds each row to the

@@ -116,7 +116,31 @@ func (c *console) tell(all []*experiments.Story, f *debugFlags) error {
 	case left > 0:
 		c.say("%d more events; --limit 0 tells of all, --key of one", left)
 	}
+	c.tellBatch(all)
 	return nil
+}
+
+// tellBatch says what a backfill of the same files would write.
+func (c *console) tellBatch(all []*experiments.Story) {
+	rows, provisional, folders := 0, 0, map[string]bool{}
+	for _, s := range all {
+		for i := range s.Steps {
+			switch s.Steps[i].What {
+			case "emitted":
+				rows++
+			case "provisional":
+				provisional++
+			default:
+				continue
+			}
+			folders[s.Steps[i].Folder] = true
+		}
+	}
+	more := ""
+	if provisional > 0 {
+		more = fmt.Sprintf(" and %s provisional ones", thousands(int64(provisional)))
+	}
+	c.say("a backfill of these files writes %s rows%s, in %s", thousands(int64(rows)), more, count(len(folders), "folder"))
 }
 
 func (c *console) tellOne(s *experiments.Story) {
@@ -142,6 +166,9 @@ func (c *console) tellOne(s *experiments.Story) {
 		fmt.Fprintln(c.out)
 		if st.Row != nil {
 			fmt.Fprintf(c.out, "      %s\n", st.Row)
+		}
+		if st.Folder != "" {
+			fmt.Fprintf(c.out, "      as Parquet in %s\n", st.Folder)
 		}
 	}
 	fmt.Fprintln(c.out)

@@ -15,10 +15,11 @@ func newExplain(c *console) *cobra.Command {
 	var f loadFlags
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "explain FILE…", Short: "Show the plan: stages, what is shared, keys, state, columns", Args: someFiles,
+		Use: "explain FILE…", Short: "Show the plan: stages, what is shared, keys, state, columns, the batch", Args: someFiles,
 		Long: `Show what run would do with the files: which experiments share a pipeline (one
 read, one state, one close), which do not and why, what is held for how long,
-and the columns of each instance.`,
+and the columns of each instance. And what backfill would do: how records are
+divided, what it reads beyond --from and --to, how the dataset is laid out.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			plan, err := c.mustLoad(&f, args)
 			if err != nil {
@@ -31,10 +32,17 @@ and the columns of each instance.`,
 					e.Parquet = objectstore.Redact(e.Parquet)
 				}
 			}
-			if asJSON {
-				return c.printJSON(described)
+			batch, err := describeBatch(plan)
+			if err != nil {
+				return err
 			}
-			c.explain(described)
+			if asJSON {
+				return c.printJSON(struct {
+					experiments.PlanDescription
+					Batch []batchDescription `json:"batch"`
+				}{described, batch})
+			}
+			c.explain(described, batch)
 			return nil
 		},
 	}
@@ -43,16 +51,21 @@ and the columns of each instance.`,
 	return cmd
 }
 
-func (c *console) explain(plan experiments.PlanDescription) {
+func (c *console) explain(plan experiments.PlanDescription, batch []batchDescription) {
 	for i, p := range plan.Pipelines {
 		if i > 0 {
 			fmt.Fprintln(c.out)
 		}
-		c.explainPipeline(i+1, len(plan.Pipelines), &p)
+		n := len(p.Experiments)
+		c.explainPipeline(i+1, len(plan.Pipelines), &p, batch[:n])
+		for j := range batch[:n] {
+			c.explainBatch(&batch[j])
+		}
+		batch = batch[n:]
 	}
 }
 
-func (c *console) explainPipeline(n, of int, p *experiments.PipelineDescription) {
+func (c *console) explainPipeline(n, of int, p *experiments.PipelineDescription, batch []batchDescription) {
 	fmt.Fprintf(c.out, "pipeline %d of %d: %s\n", n, of, strings.Join(p.Experiments, ", "))
 	if len(p.Experiments) > 1 {
 		fmt.Fprintf(c.out, "  shared by %d experiments: one read, one state, one close\n", len(p.Experiments))
@@ -85,11 +98,12 @@ func (c *console) explainPipeline(n, of int, p *experiments.PipelineDescription)
 		fmt.Fprintf(c.out, "    %s: %s\n", s.What, s.Holds)
 	}
 	c.explainFeatures(p)
-	for _, e := range p.Instances {
+	for i, e := range p.Instances {
 		fmt.Fprintf(c.out, "\n  instance %s v%d → %s (%s)\n", e.Experiment, e.Version, destination(&e), e.Emit)
 		w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
-		for _, col := range e.Columns {
-			fmt.Fprintf(w, "    %s\t%s\n", col.Name, col.Type)
+		fmt.Fprintln(w, "    column\ttype\tin Parquet")
+		for at, col := range e.Columns {
+			fmt.Fprintf(w, "    %s\t%s\t%s\n", col.Name, col.Type, batch[i].Parquet[at])
 		}
 		w.Flush()
 		if e.Negatives < 1 {

@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	defaultRollBytes = 128 << 20
+	// DefaultRollBytes is Job.RollBytes where neither it nor the experiment file says.
+	DefaultRollBytes = 128 << 20
 	// rollTimes is how much larger rows are taken to be than the file they become.
 	// It is fixed, for parts must end at the same rows on every machine.
 	rollTimes = 4

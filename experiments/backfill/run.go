@@ -218,7 +218,7 @@ func (r *run) open(ctx context.Context) (err error) {
 	e := r.job.Pipeline.Experiments[0]
 	o := dataset.Options{Columns: r.job.Pipeline.Columns(0), Experiment: e.Name, Version: e.Version, Config: e.Hash, Kind: dataset.Batch,
 		Plan: r.plan.fingerprint(), Splits: r.plan.Count, TempDir: r.job.TempDir, MemoryBytes: r.job.MemoryBytes / 4}
-	roll := int64(defaultRollBytes)
+	roll := int64(DefaultRollBytes)
 	if e.Output.Parquet {
 		o.Partition, roll = e.Output.ParquetOut.Partition, e.Output.ParquetOut.RollSizeBytes
 	}

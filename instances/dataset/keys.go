@@ -119,6 +119,10 @@ func folderOf(slot, spanMS int64) string {
 	return at.Format("dt=2006-01-02/hour=15/")
 }
 
+// Folder is the folder, with its slash, that a dataset with these Options puts the
+// rows of an event time into; empty when there is one folder.
+func (o *Options) Folder(timeMS int64) string { return folderOf(slotOf(timeMS, o.spanMS()), o.spanMS()) }
+
 var folderPattern = regexp.MustCompile(`^dt=(\d{4}-\d\d-\d\d)/(?:hour=(\d\d)/)?$`)
 
 // parseFolder returns the slot of a folder of this layout.
