@@ -121,7 +121,9 @@ func folderOf(slot, spanMS int64) string {
 
 // Folder is the folder, with its slash, that a dataset with these Options puts the
 // rows of an event time into; empty when there is one folder.
-func (o *Options) Folder(timeMS int64) string { return folderOf(slotOf(timeMS, o.spanMS()), o.spanMS()) }
+func (o *Options) Folder(timeMS int64) string {
+	return folderOf(slotOf(timeMS, o.spanMS()), o.spanMS())
+}
 
 var folderPattern = regexp.MustCompile(`^dt=(\d{4}-\d\d-\d\d)/(?:hour=(\d\d)/)?$`)
 
