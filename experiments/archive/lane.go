@@ -91,7 +91,7 @@ func (l *lane) find(ctx context.Context) error {
 		return l.fail(ctx, "asking where to go on", err)
 	}
 	l.published, l.next, l.redo = at.Next, at.Next, at.Redo
-	if at.Parts == 0 {
+	if !at.Begun {
 		// Nothing is archived yet. What retention has removed before the first look is
 		// nobody's loss; what was there then is waited for.
 		l.next = experiments.OffsetEarliest

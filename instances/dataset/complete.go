@@ -77,46 +77,32 @@ func (d *Dataset) Complete(ctx context.Context, timesMS ...int64) error {
 	}
 	slices.Sort(slots)
 	for _, number := range slices.Compact(slots) {
-		err := d.create(ctx, folderOf(number, d.spanMS)+successName, nil)
-		if err != nil && !errors.Is(err, fs.ErrExist) {
-			return err
+		folder := folderOf(number, d.spanMS)
+		for _, key := range []string{folder + successName, foldersFolder + folder + completeName} {
+			if err := d.create(ctx, key, nil); err != nil && !errors.Is(err, fs.ErrExist) {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
 // Incomplete returns an event time, ms UTC, in each folder that ends at or before
-// beforeMS, holds rows and has no _SUCCESS.
+// beforeMS, has got rows and has no _SUCCESS.
 func (d *Dataset) Incomplete(ctx context.Context, beforeMS int64) ([]int64, error) {
 	var open []int64
-	at, hasRows, complete := "", false, false
-	leave := func() {
-		number, ok := parseFolder(at, d.spanMS)
-		if ok && hasRows && !complete && (d.spanMS == 0 || (number+1)*d.spanMS <= beforeMS) {
+	complete := "" // the folder that is
+	err := d.bucket.List(ctx, foldersFolder, func(key string, _ int64, _ time.Time) error {
+		folder, name := path.Split(strings.TrimPrefix(key, foldersFolder))
+		number, ok := parseFolder(folder, d.spanMS)
+		switch {
+		case !ok || d.spanMS != 0 && (number+1)*d.spanMS > beforeMS:
+		case name == completeName: // listed first
+			complete = key
+		case name == rowsName && complete != foldersFolder+folder+completeName:
 			open = append(open, number*d.spanMS)
 		}
-		hasRows, complete = false, false
-	}
-	prefix := ""
-	if d.spanMS > 0 {
-		prefix = "dt="
-	}
-	err := d.bucket.List(ctx, prefix, func(key string, _ int64, _ time.Time) error {
-		folder, name := path.Split(key)
-		if strings.HasPrefix(key, ownFolder) {
-			return nil
-		}
-		if folder != at {
-			leave()
-			at = folder
-		}
-		hasRows = hasRows || strings.HasSuffix(name, fileSuffix)
-		complete = complete || name == successName
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	leave()
-	return open, nil
+	return open, err
 }

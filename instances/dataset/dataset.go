@@ -18,8 +18,9 @@ type Dataset struct {
 	encoders chan *encoder
 	ratio    atomic.Uint64 // bits: of a file's size to its rows', as learned
 
-	mu   sync.Mutex
-	next map[string]int64 // of origins: all parts before it are done
+	mu      sync.Mutex
+	next    map[string]int64 // of origins: all parts before it are done
+	hasRows map[int64]bool   // folders that are known to be marked so
 }
 
 // Open opens a dataset, and makes it where the folder is empty. It refuses a
@@ -32,7 +33,7 @@ func Open(ctx context.Context, b Bucket, o Options) (*Dataset, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	d := &Dataset{bucket: b, opts: o, spanMS: o.spanMS(), encoders: make(chan *encoder, o.Encoders), next: map[string]int64{}}
+	d := &Dataset{bucket: b, opts: o, spanMS: o.spanMS(), encoders: make(chan *encoder, o.Encoders), next: map[string]int64{}, hasRows: map[int64]bool{}}
 	d.memory.left.Store(o.MemoryBytes)
 	d.ratio.Store(math.Float64bits(startRatio))
 	for range o.Encoders {
@@ -71,10 +72,17 @@ func (d *Dataset) checkNext(origin string, from int64) error {
 	return nil
 }
 
+func (d *Dataset) known(origin string) (next int64, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	next, ok = d.next[origin]
+	return next, ok
+}
+
 func (d *Dataset) setNext(origin string, next int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.next[origin] = next
+	d.next[origin] = max(d.next[origin], next) // what is done stays done
 }
 
 func (d *Dataset) forgetNext(origin string) {

@@ -2,14 +2,18 @@ package dataset_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mortise-dev/mortise/instances/dataset"
 	"github.com/mortise-dev/mortise/instances/instancetest"
+	"github.com/mortise-dev/mortise/internal/objectstore/buckettest"
 )
 
 func TestPublish(t *testing.T) {
@@ -42,7 +46,7 @@ func TestPublish(t *testing.T) {
 			publish(t, d, "p00001", 0, 2000)
 			checkRows(t, place, c.spanMS, map[string]int64{"p00000": 1000, "p00001": 2000}, "p00000@701", "p00000@709")
 			again := open(t, place, o)
-			if pos := next(t, again, "p00000"); pos != (dataset.Position{Next: 1000, Parts: 4}) {
+			if pos := next(t, again, "p00000"); pos != (dataset.Position{Next: 1000, Begun: true}) {
 				t.Errorf("%+v", pos)
 			}
 			var parts []string
@@ -259,7 +263,7 @@ func TestBatch(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	again := open(t, place, o)
-	if pos := next(t, again, a); pos != (dataset.Position{Next: 80, Parts: 2, Finished: true}) {
+	if pos := next(t, again, a); pos != (dataset.Position{Next: 80, Begun: true, Finished: true}) {
 		t.Errorf("%+v", pos)
 	}
 	publish(t, again, a, 80, 81)
@@ -308,5 +312,60 @@ func TestSameFiles(t *testing.T) {
 				t.Errorf("with %d bytes of memory %s has %d bytes, and others than %d", memory, key, len(got[key]), len(want[key]))
 			}
 		}
+	}
+}
+
+// counting counts what is asked of a bucket.
+type counting struct {
+	*buckettest.Memory
+	gets, listed int
+}
+
+func (c *counting) Get(ctx context.Context, key string, off, lengthBytes int64) (io.ReadCloser, error) {
+	c.gets++
+	return c.Memory.Get(ctx, key, off, lengthBytes)
+}
+
+func (c *counting) List(ctx context.Context, prefix string, each func(key string, sizeBytes int64, modified time.Time) error) error {
+	return c.Memory.List(ctx, prefix, func(key string, sizeBytes int64, modified time.Time) error {
+		c.listed++
+		return each(key, sizeBytes, modified)
+	})
+}
+
+// TestManyParts checks that the cost of going on does not grow with what is there.
+func TestManyParts(t *testing.T) {
+	bucket := &counting{Memory: buckettest.NewMemory()}
+	d := open(t, bucket, options(t))
+	next(t, d, "p0")
+	for at := range int64(200) {
+		if _, err := fill(t, d, "p0", at, at+at%2).Publish(ctx, at+at%2); err != nil {
+			t.Fatal(err)
+		}
+		if at%2 == 0 {
+			if _, err := d.NewPart("p0", at).Publish(ctx, at+1); err != nil { // without rows
+				t.Fatal(err)
+			}
+		}
+	}
+	again := open(t, bucket, options(t))
+	bucket.gets, bucket.listed = 0, 0
+	if pos := next(t, again, "p0"); pos != (dataset.Position{Next: 200, Begun: true}) || bucket.gets > 1 || bucket.listed > 1 {
+		t.Errorf("%+v, after %d objects were read and %d listed", pos, bucket.gets, bucket.listed)
+	}
+	bucket.gets, bucket.listed = 0, 0
+	if pos := next(t, again, "p0"); pos.Next != 200 || bucket.gets > 1 || bucket.listed > 0 {
+		t.Errorf("%+v, again, after %d objects were read and %d listed", pos, bucket.gets, bucket.listed)
+	}
+	publish(t, d, "p0", 200, 201)
+	if pos := next(t, again, "p0"); pos.Next != 201 {
+		t.Errorf("%+v, after another's part", pos)
+	}
+	for at := int64(201); at < 220; at++ {
+		publish(t, d, "p0", at, at+1)
+	}
+	bucket.gets, bucket.listed = 0, 0
+	if pos := next(t, again, "p0"); pos.Next != 220 || bucket.gets > 10 {
+		t.Errorf("%+v, after many of another's parts, and %d objects read", pos, bucket.gets)
 	}
 }

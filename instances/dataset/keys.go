@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -17,19 +18,27 @@ import (
 //
 //	_mortise/dataset.json                              whose rows these are
 //	_mortise/columns/000001.json                       the columns so far, a new one for each change
-//	_mortise/parts/p00003/0000000000000000120.json     a part that has been begun: where it ends, its files
-//	_mortise/parts/p00003/0000000000000000120.done     all of its files are there
+//	_mortise/parts/p00003/9223372036854775687-120.json a part that has been begun: where it ends, its files
+//	_mortise/parts/p00003/9223372036854775687-120.done all of its files are there
 //	_mortise/parts/s0003-of-0016/end.json              a batch's split has all its parts
+//	_mortise/folders/dt=2026-01-31/hour=07/rows        the folder has, or had, rows
+//	_mortise/folders/dt=2026-01-31/hour=07/complete    and _SUCCESS
+//
+// Parts begin with what is left from their offset to the greatest: the newest is
+// listed first, so that finding it takes one request, however many there are.
 const (
 	ownFolder     = "_mortise/"
 	identityKey   = ownFolder + "dataset.json"
 	columnsFolder = ownFolder + "columns/"
 	partsFolder   = ownFolder + "parts/"
+	foldersFolder = ownFolder + "folders/"
 	successName   = "_SUCCESS"
 	fileSuffix    = ".parquet"
 	intentSuffix  = ".json"
 	doneSuffix    = ".done"
 	endName       = "end.json"
+	rowsName      = "rows"
+	completeName  = "complete"
 )
 
 func columnsKey(n int) string { return fmt.Sprintf("%s%06d.json", columnsFolder, n) }
@@ -37,12 +46,14 @@ func columnsKey(n int) string { return fmt.Sprintf("%s%06d.json", columnsFolder,
 func originFolder(origin string) string { return partsFolder + origin + "/" }
 
 func intentKey(origin string, from int64) string {
-	return fmt.Sprintf("%s%019d%s", originFolder(origin), from, intentSuffix)
+	return originFolder(origin) + partName(from) + intentSuffix
 }
 
 func doneKey(origin string, from int64) string {
-	return fmt.Sprintf("%s%019d%s", originFolder(origin), from, doneSuffix)
+	return originFolder(origin) + partName(from) + doneSuffix
 }
+
+func partName(from int64) string { return fmt.Sprintf("%019d-%d", math.MaxInt64-from, from) }
 
 func endKey(origin string) string { return originFolder(origin) + endName }
 
@@ -70,10 +81,11 @@ func parseMarker(key string) (m marker, ok bool) {
 	}
 	m.origin = origin
 	for _, m.suffix = range []string{intentSuffix, doneSuffix} {
-		if digits, found := strings.CutSuffix(name, m.suffix); found && len(digits) == 19 {
+		if base, found := strings.CutSuffix(name, m.suffix); found {
+			_, digits, _ := strings.Cut(base, "-")
 			var err error
 			m.from, err = strconv.ParseInt(digits, 10, 64)
-			return m, err == nil && m.from >= 0
+			return m, err == nil && m.from >= 0 && base == partName(m.from)
 		}
 	}
 	return marker{}, false

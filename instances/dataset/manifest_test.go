@@ -69,8 +69,8 @@ func TestMarkers(t *testing.T) {
 			t.Errorf("%s: %+v, %v", key, got, ok)
 		}
 	}
-	for _, key := range []string{partsFolder, partsFolder + "p0", partsFolder + "p0/12.json", partsFolder + "P0/0000000000000000012.json", partsFolder + "p0/000000000000000001x.json",
-		partsFolder + "p0/9999999999999999999.json", partsFolder + "p0/-000000000000000012.done", partsFolder + "p0/0000000000000000012.json.tmp", partsFolder + "p0/x/end.json"} {
+	for _, key := range []string{partsFolder, partsFolder + "p0", partsFolder + "p0/12.json", partsFolder + "P0/" + partName(12) + ".json", partsFolder + "p0/9223372036854775795-13.json",
+		partsFolder + "p0/9223372036854775795-012.json", partsFolder + "p0/9223372036854775808--1.done", partsFolder + "p0/" + partName(12) + ".json.tmp", partsFolder + "p0/x/end.json"} {
 		if got, ok := parseMarker(key); ok {
 			t.Errorf("%s is %+v", key, got)
 		}

@@ -2,7 +2,9 @@ package dataset
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 )
 
@@ -15,8 +17,8 @@ type Position struct {
 	// and 0 when there is none. A topic whose log begins later makes no difference:
 	// the part says which offsets it covers, whether they hold rows or not.
 	Next int64
-	// Parts is how many parts there are, the one to redo among them.
-	Parts int
+	// Begun says that there is a part, done or to redo.
+	Begun bool
 	// Redo, where set, is a part that has been begun and must be published before
 	// any other: exactly its rows, in their order. Its From is Next.
 	Redo *Range
@@ -26,49 +28,98 @@ type Position struct {
 
 // Next says how far an origin is published, by what lies in the folder. An error
 // leaves it unknown.
-func (d *Dataset) Next(ctx context.Context, origin string) (Position, error) {
+func (d *Dataset) Next(ctx context.Context, origin string) (pos Position, err error) {
 	if !originPattern.MatchString(origin) {
 		return Position{}, fmt.Errorf("dataset: %q is no origin: use a-z, 0-9, - and _", origin)
 	}
-	var pos Position
-	var begun, done marker
-	err := d.bucket.List(ctx, originFolder(origin), func(key string, _ int64, _ time.Time) error {
-		m, ok := parseMarker(key)
-		switch {
-		case !ok:
-		case m.suffix == endName:
-			pos.Finished = true
-		case m.suffix == doneSuffix:
-			done = m
-		default: // in order, an intent after the done marker of its part
-			pos.Parts++
-			begun = m
-		}
-		return nil
-	})
-	if err != nil || pos.Parts == 0 {
-		d.setNextIf(err == nil, origin, 0)
-		return pos, err
+	next, known := d.known(origin)
+	if known {
+		pos, known, err = d.follow(ctx, origin, next)
 	}
-	key := intentKey(origin, begun.from)
-	data, err := d.get(ctx, key)
+	if err == nil && !known {
+		pos, err = d.newest(ctx, origin)
+	}
+	if err == nil && d.opts.Kind == Batch {
+		pos.Finished, err = d.exists(ctx, endKey(origin))
+	}
 	if err != nil {
 		return Position{}, err
-	}
-	m, err := parseManifest(data, begun)
-	if err != nil {
-		return Position{}, d.damaged(key, err)
-	}
-	pos.Next = m.To
-	if done.suffix == "" || done.from != begun.from {
-		pos.Next, pos.Redo = m.From, &Range{m.From, m.To}
 	}
 	d.setNext(origin, pos.Next)
 	return pos, nil
 }
 
-func (d *Dataset) setNextIf(known bool, origin string, next int64) {
-	if known {
-		d.setNext(origin, next)
+// newest finds an origin's newest part, which is listed first.
+func (d *Dataset) newest(ctx context.Context, origin string) (Position, error) {
+	found := errors.New("found")
+	var at marker
+	key := ""
+	err := d.bucket.List(ctx, originFolder(origin), func(k string, _ int64, _ time.Time) error {
+		m, ok := parseMarker(k)
+		if !ok || m.suffix == endName {
+			return nil
+		}
+		at, key = m, k
+		return found
+	})
+	if key == "" {
+		return Position{}, err
 	}
+	if !errors.Is(err, found) {
+		return Position{}, err
+	}
+	m, err := d.manifestAt(ctx, key, at)
+	if err != nil {
+		return Position{}, err
+	}
+	if at.suffix == doneSuffix {
+		return Position{Next: m.To, Begun: true}, nil
+	}
+	return Position{Next: m.From, Begun: true, Redo: &Range{m.From, m.To}}, nil
+}
+
+// maxSteps is up to how many parts of others are followed.
+const maxSteps = 3
+
+// follow goes on from where parts are known to be done. It does not know where
+// others have published a lot since.
+func (d *Dataset) follow(ctx context.Context, origin string, next int64) (pos Position, known bool, err error) {
+	for range maxSteps {
+		m, err := d.manifestAt(ctx, intentKey(origin, next), marker{origin: origin, from: next})
+		if errors.Is(err, fs.ErrNotExist) {
+			return Position{Next: next, Begun: next > 0}, true, nil
+		}
+		if err != nil {
+			return Position{}, false, err
+		}
+		done, err := d.exists(ctx, doneKey(origin, next))
+		if err != nil {
+			return Position{}, false, err
+		}
+		if !done {
+			return Position{Next: m.From, Begun: true, Redo: &Range{m.From, m.To}}, true, nil
+		}
+		next = m.To
+	}
+	return Position{}, false, nil
+}
+
+func (d *Dataset) manifestAt(ctx context.Context, key string, at marker) (*manifest, error) {
+	data, err := d.get(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	m, err := parseManifest(data, at)
+	if err != nil {
+		return nil, d.damaged(key, err)
+	}
+	return m, nil
+}
+
+func (d *Dataset) exists(ctx context.Context, key string) (bool, error) {
+	_, err := d.get(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }

@@ -60,13 +60,9 @@ func (w *PartWriter) begin(ctx context.Context) error {
 	if err == nil || !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	data, err := d.get(ctx, key)
+	found, err := d.manifestAt(ctx, key, marker{origin: w.origin, from: w.from})
 	if err != nil {
 		return err
-	}
-	found, err := parseManifest(data, marker{origin: w.origin, from: w.from})
-	if err != nil {
-		return d.damaged(key, err)
 	}
 	if found.To != w.manifest.To {
 		d.forgetNext(w.origin)
@@ -81,6 +77,9 @@ func (w *PartWriter) begin(ctx context.Context) error {
 // put puts one file, if it is not there yet.
 func (w *PartWriter) put(ctx context.Context, i int) error {
 	d, f := w.dataset, &w.manifest.Files[i]
+	if err := d.markRows(ctx, slotOf(f.MinMS, d.spanMS)); err != nil {
+		return err
+	}
 	err := d.bucket.Create(ctx, f.Key, w.encoded.section(w.files[i].off, w.files[i].size))
 	if err == nil || !errors.Is(err, fs.ErrExist) {
 		return err
@@ -103,6 +102,23 @@ func (w *PartWriter) put(ctx context.Context, i int) error {
 	if size != f.Bytes {
 		f.Bytes, f.SHA256 = size, ""
 	}
+	return nil
+}
+
+// markRows notes that a folder gets rows, so that Incomplete finds it.
+func (d *Dataset) markRows(ctx context.Context, slot int64) error {
+	d.mu.Lock()
+	marked := d.hasRows[slot]
+	d.mu.Unlock()
+	if marked {
+		return nil
+	}
+	if err := d.create(ctx, foldersFolder+folderOf(slot, d.spanMS)+rowsName, nil); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.hasRows[slot] = true
 	return nil
 }
 

@@ -15,30 +15,43 @@ import (
 // Parts calls each for the parts of the dataset, in order of origin and offset; a
 // part that is not done may have some of its files. It stops at the first error.
 func (d *Dataset) Parts(ctx context.Context, each func(p PartInfo, done bool) error) error {
-	var done marker
-	return d.bucket.List(ctx, partsFolder, func(key string, _ int64, _ time.Time) error {
+	var parts []marker // of one origin, the newest first; done where they are
+	origin := ""
+	hand := func() error {
+		for i := len(parts) - 1; i >= 0; i-- {
+			m := parts[i]
+			key := originFolder(m.origin) + partName(m.from) + m.suffix
+			found, err := d.manifestAt(ctx, key, m)
+			if err != nil {
+				return err
+			}
+			if err := each(found.info(), m.suffix == doneSuffix); err != nil {
+				return err
+			}
+		}
+		parts = parts[:0]
+		return nil
+	}
+	err := d.bucket.List(ctx, partsFolder, func(key string, _ int64, _ time.Time) error {
 		m, ok := parseMarker(key)
-		switch {
-		case !ok || m.suffix == endName:
-			return nil
-		case m.suffix == doneSuffix:
-			done = m
+		if !ok || m.suffix == endName {
 			return nil
 		}
-		isDone := done.origin == m.origin && done.from == m.from && done.suffix != ""
-		if isDone {
-			key = doneKey(m.origin, m.from)
+		if m.origin != origin {
+			if err := hand(); err != nil {
+				return err
+			}
+			origin = m.origin
 		}
-		data, err := d.get(ctx, key)
-		if err != nil {
-			return err
+		if n := len(parts); n == 0 || parts[n-1].from != m.from { // the done marker comes first
+			parts = append(parts, m)
 		}
-		found, err := parseManifest(data, m)
-		if err != nil {
-			return d.damaged(key, err)
-		}
-		return each(found.info(), isDone)
+		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return hand()
 }
 
 // Object is a Parquet file of a folder.

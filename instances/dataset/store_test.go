@@ -46,7 +46,7 @@ func TestOnS3(t *testing.T) {
 	}
 	way.troubles(0)
 	again := open(t, openDir(t, place), o)
-	if pos := next(t, again, "p0"); pos != (dataset.Position{Next: 600, Parts: 6}) {
+	if pos := next(t, again, "p0"); pos != (dataset.Position{Next: 600, Begun: true}) {
 		t.Errorf("%+v", pos)
 	}
 	checkRows(t, openDir(t, place), hourMS, map[string]int64{"p0": 600})
@@ -138,12 +138,12 @@ func TestChangedRows(t *testing.T) {
 	}
 	bucket.stopAt = ""
 	pos := next(t, d, "p0")
-	if pos.Redo == nil || *pos.Redo != (dataset.Range{From: 0, To: 50}) || pos.Next != 0 || pos.Parts != 1 {
+	if pos.Redo == nil || *pos.Redo != (dataset.Range{From: 0, To: 50}) || pos.Next != 0 || !pos.Begun {
 		t.Fatalf("%+v", pos)
 	}
 	var changed *dataset.ChangedError
 	_, err := fill(t, d, "p0", 0, 49).Publish(ctx, 50)
-	if !errors.As(err, &changed) || changed.From != 0 || changed.To != 50 || !strings.Contains(err.Error(), "delete") || !strings.Contains(err.Error(), "_mortise/parts/p0/0000000000000000000.json") {
+	if !errors.As(err, &changed) || changed.From != 0 || changed.To != 50 || !strings.Contains(err.Error(), "delete") || !strings.Contains(err.Error(), "_mortise/parts/p0/9223372036854775807-0.json") {
 		t.Fatalf("%v", err)
 	}
 	if got := bucket.Keys("dt="); len(got) > 0 {

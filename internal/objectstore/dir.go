@@ -143,6 +143,9 @@ func syncDir(path string) error {
 }
 
 func (d *dir) get(ctx context.Context, key string, off, lengthBytes int64) (io.ReadCloser, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	f, err := os.Open(d.path(key))
 	if errors.Is(err, syscall.ENOTDIR) {
 		err = fs.ErrNotExist
@@ -153,9 +156,6 @@ func (d *dir) get(ctx context.Context, key string, off, lengthBytes int64) (io.R
 	info, err := f.Stat()
 	if err != nil || info.IsDir() {
 		return nil, errors.Join(err, f.Close(), fs.ErrNotExist)
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, errors.Join(err, f.Close())
 	}
 	if lengthBytes < 0 {
 		lengthBytes = 1<<63 - 1 - off

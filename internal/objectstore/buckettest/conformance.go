@@ -222,8 +222,9 @@ func testCancelled(k *kit) {
 	ctx, cancel := context.WithCancel(k.ctx)
 	cancel()
 	_, getting := k.bucket.Get(ctx, "a", 0, 1)
+	_, missing := k.bucket.Get(ctx, "z", 0, 1)
 	for what, err := range map[string]error{
-		"Put": k.bucket.Put(ctx, "b", bytes.NewReader(make([]byte, 100))), "Get": getting,
+		"Put": k.bucket.Put(ctx, "b", bytes.NewReader(make([]byte, 100))), "Get": getting, "Get of nothing": missing,
 		"Create": k.bucket.Create(ctx, "c", bytes.NewReader(make([]byte, 100))), "Delete": k.bucket.Delete(ctx, "a"),
 		"List": k.bucket.List(ctx, "", func(string, int64, time.Time) error { return nil }),
 	} {

@@ -117,6 +117,9 @@ func (m *Memory) String() string { return "memory" }
 
 // Get implements Bucket.
 func (m *Memory) Get(ctx context.Context, key string, off, lengthBytes int64) (io.ReadCloser, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	o, ok := m.objects[key]
@@ -127,7 +130,7 @@ func (m *Memory) Get(ctx context.Context, key string, off, lengthBytes int64) (i
 	if lengthBytes >= 0 {
 		data = data[:min(lengthBytes, int64(len(data)))]
 	}
-	return io.NopCloser(bytes.NewReader(data)), ctx.Err()
+	return io.NopCloser(bytes.NewReader(data)), nil
 }
 
 // List implements Bucket.
