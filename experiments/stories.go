@@ -145,6 +145,9 @@ func (s *Stories) emitted(story *Story, t joiner.Trace) {
 	for mask := t.Mask; mask != 0; mask &= mask - 1 {
 		e := s.pipeline.Experiments[bits.TrailingZeros32(mask)]
 		step := Step{What: "emitted", Experiment: e.Name, Why: "in " + e.Output.Topic, Folder: folderOf(e, story.TimeMS)}
+		if e.Output.Topic == "" {
+			step.Why = "as Parquet"
+		}
 		if t.Emission.Provisional {
 			step.What = "provisional"
 		}

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/sr/srfake"
+
 	"github.com/mortise-dev/mortise/experiments/broker"
 	"github.com/mortise-dev/mortise/experiments/kafka/kafkatest"
 	"github.com/mortise-dev/mortise/instances"
@@ -172,6 +174,28 @@ func TestParquet(t *testing.T) {
 	again := decode[parquetReport](t, succeed(t, toEnd(args...)...)).Experiments[0].Parquet
 	if again.Rows != 0 || sizeOf(out) != before {
 		t.Errorf("the same run again publishes %+v", again)
+	}
+}
+
+// TestParquetOfEveryFormat archives topics of every row format, to the same rows.
+func TestParquetOfEveryFormat(t *testing.T) {
+	t.Parallel()
+	registry := srfake.New()
+	t.Cleanup(registry.Close)
+	dir := t.TempDir()
+	inputs := record(t, dir, 400)
+	var want []string
+	for i, format := range []string{"json", "avro", "avro, schema_id: header", "avro, schema_id: none", "protobuf", "protobuf, schema_id: none", "tfexample"} {
+		out := filepath.Join(dir, fmt.Sprint("out", i))
+		file := write(t, filepath.Join(dir, fmt.Sprint("feed", i, ".yaml")), strings.Replace(archived(out, ""), "format: json}\n  parquet", "format: "+format+"}\n  parquet", 1))
+		runToEnd(t, append(inputs, file, "--embedded", filepath.Join(dir, fmt.Sprint("data", i)), "--registry", registry.URL())...)
+		got := parquetIn(t, out)
+		if i == 0 {
+			want = got.rows
+		}
+		if same(t, format, got.rows, want); len(want) != 400 {
+			t.Errorf("%s: %d rows", format, len(want))
+		}
 	}
 }
 
