@@ -24,7 +24,7 @@ func Open(ctx context.Context, sources []*spec.Source, patterns ...string) (*rec
 
 // Options says how files of the sources are read.
 func Options(sources []*spec.Source) recorded.Options {
-	o := recorded.Options{OpenTable: parquet.Open, OpenStore: openStore}
+	o := recorded.Options{OpenTable: parquet.Open, OpenStore: openStore, From: map[string][]string{}}
 	for _, s := range sources {
 		if s == nil {
 			continue

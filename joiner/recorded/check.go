@@ -107,7 +107,7 @@ func (f *file) check(o *Options) error {
 	}
 	defer r.Close()
 	if c, ok := r.(*csvRows); ok {
-		f.columns = c.names
+		f.columns = c.columns
 	}
 	return f.keep(r.Next())
 }
@@ -135,8 +135,8 @@ func (f *file) checkTable(o *Options) error {
 	f.empty = total(f.groups).Rows == 0
 	members, _ := f.members(o, f.columns)
 	for i := range members {
-		if err := t.Fit(&members[i]); err != nil && (members[i].declared() || members[i].Name == o.TimeField) {
-			return &ColumnError{File: f.name, Column: members[i].Name, Err: err}
+		if err := t.Fit(&members[i]); err != nil && (members[i].declared() || members[i].TimeUnit != "") {
+			return &ColumnError{File: f.name, Column: members[i].Column, Err: err}
 		}
 	}
 	return nil
@@ -149,15 +149,15 @@ func (f *file) checkColumns(o *Options, files []*file) error {
 		return nil
 	}
 	for _, m := range o.Members() {
-		n := count(f.columns, m.Name)
-		if n > 1 {
-			return fmt.Errorf("%s has %d columns of the name %s: rename all but one", f.name, n, m.Name)
+		there := m.find(f.columns)
+		if n := count(f.columns, m.Column); n > 1 {
+			return fmt.Errorf("%s has %d columns of the name %s: rename all but one", f.name, n, m.Column)
 		}
-		needed := m.declared() && !m.Type.Nullable || m.Name == o.TimeField
-		if n == 1 || !needed || foldersOf(f.name, []Member{m}) != nil {
+		needed := m.declared() && !m.Type.Nullable || m.TimeUnit != ""
+		if there || !needed || foldersOf(f.name, []Member{m}) != nil {
 			continue
 		}
-		return &MissingColumnError{File: f.name, Column: m.Name, Type: m.Type.String(), Has: f.columns, Elsewhere: having(files, m.Name), isTime: m.Name == o.TimeField, separator: f.format == commas}
+		return &MissingColumnError{File: f.name, Column: m.Column, Type: m.Type.String(), Has: names(f.columns), Elsewhere: having(files, m.Column), isTime: m.TimeUnit != "", separator: f.format == commas}
 	}
 	return nil
 }
@@ -166,20 +166,27 @@ func (f *file) checkColumns(o *Options, files []*file) error {
 // none has.
 func having(files []*file, column string) string {
 	for _, f := range files {
-		if f.sound && slices.Contains(f.columns, column) {
+		if f.sound && count(f.columns, column) > 0 {
 			return f.name
 		}
 	}
 	return ""
 }
 
-func count(names []string, name string) (n int) {
-	for _, other := range names {
-		if other == name {
+func count(columns []Column, name string) (n int) {
+	for _, c := range columns {
+		if c.Name == name {
 			n++
 		}
 	}
 	return n
+}
+
+func names(columns []Column) (all []string) {
+	for _, c := range columns {
+		all = append(all, c.Name)
+	}
+	return all
 }
 
 // ColumnError says that a column is of a type that can never be the declared one.

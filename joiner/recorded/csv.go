@@ -18,10 +18,10 @@ var errOpenQuote = errors.New("unclosed quote")
 type csvRows struct {
 	*text
 	comma   byte
-	names   []string // of the columns
+	columns []Column
 	members []Member
-	columns []int // the members' columns; -1 for none
-	folders folders
+	at      []int // the members' columns
+	layout  Layout
 
 	cells cells
 	row   []byte // a row of several lines
@@ -44,11 +44,13 @@ func (c *csvRows) header(f *file, o *Options) error {
 		return err
 	}
 	for i := range c.cells.list {
-		c.names = append(c.names, string(bytes.TrimSpace(c.cell(row, i))))
+		name := string(bytes.TrimSpace(c.cell(row, i)))
+		c.columns = append(c.columns, Column{name, []string{name}})
 	}
-	c.members, c.folders = f.members(o, c.names)
-	for i := range c.members {
-		c.columns = append(c.columns, slices.Index(c.names, c.members[i].Name))
+	members, folders := f.members(o, c.columns)
+	c.members, c.layout = members, newLayout(members, folders.json())
+	for i := range members {
+		c.at = append(c.at, slices.IndexFunc(c.columns, func(col Column) bool { return col.Name == members[i].Column }))
 	}
 	return nil
 }
@@ -59,7 +61,7 @@ func (c *csvRows) Next() (Line, error) {
 	if err != nil {
 		return Line{}, err
 	}
-	if len(c.cells.list) != len(c.names) || c.cells.broken {
+	if len(c.cells.list) != len(c.columns) || c.cells.broken {
 		c.appendCells(row)
 	} else {
 		c.appendMembers(row)
@@ -68,34 +70,21 @@ func (c *csvRows) Next() (Line, error) {
 }
 
 func (c *csvRows) appendMembers(row []byte) {
-	c.out = append(c.out[:0], '{')
-	for i := range c.members {
-		at := c.columns[i]
-		if at < 0 {
-			continue
-		}
-		m := &c.members[i]
-		c.out = m.AppendName(c.comma1(c.out))
-		c.out = m.AppendText(c.out, c.cell(row, at), c.cells.list[at].quoted)
+	c.out = c.out[:0]
+	for i, at := range c.at {
+		c.out = append(c.out, c.layout.Leads[i]...)
+		c.out = c.members[i].AppendText(c.out, c.cell(row, at), c.cells.list[at].quoted)
 	}
-	for i := range c.folders {
-		c.out = append(c.comma1(c.out), c.folders[i].json...)
-	}
-	c.out = append(c.out, '}')
-}
-
-// comma1 appends a comma unless a bracket was just opened.
-func (c *csvRows) comma1(dst []byte) []byte {
-	if len(dst) > 1 {
-		return append(dst, ',')
-	}
-	return dst
+	c.out = append(c.out, c.layout.Tail...)
 }
 
 func (c *csvRows) appendCells(row []byte) {
 	c.out = append(c.out[:0], '[')
 	for i := range c.cells.list {
-		c.out = AppendString(c.comma1(c.out), c.cell(row, i))
+		if i > 0 {
+			c.out = append(c.out, ',')
+		}
+		c.out = AppendString(c.out, c.cell(row, i))
 	}
 	c.out = append(c.out, ']')
 }

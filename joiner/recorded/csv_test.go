@@ -80,6 +80,15 @@ func TestCSV(t *testing.T) {
 	wantLines(t, got, err, `d.tsv:2 {"id":"a\tb","ts":"1,5"}`, `d.tsv:3 {"id":"","ts":null}`)
 }
 
+func TestFieldsWithinObjectsOfCSV(t *testing.T) {
+	dir := t.TempDir()
+	o := Options{Fields: fields(t, "os:string id:string uid:int"), From: map[string][]string{"os": {"user", "os"}, "uid": {"user", "id"}}}
+	got, err := rowsOf(t, o, write(t, dir, "a.csv", []byte("user.id,id,user.os\n7,a,x\n")), write(t, dir, "b.csv", []byte("id,os,uid\na,x,7\n")))
+	wantLines(t, got, err, `a.csv:2 {"user":{"os":"x","id":7},"id":"a"}`, `b.csv:2 {"user":{"os":"x","id":7},"id":"a"}`)
+	got, err = rowsOf(t, o, writeIn(t, dir, "id=b/c.csv", []byte("user.id,os\n7,x\n")))
+	wantLines(t, got, err, `c.csv:2 {"user":{"os":"x","id":7},"id":"b"}`)
+}
+
 func TestWholeCSV(t *testing.T) {
 	path := write(t, t.TempDir(), "a.csv", []byte(",id,more,more\n0,a,1,2\n"))
 	got, err := rowsOf(t, Options{Fields: fields(t, "id:string"), Whole: true}, path)

@@ -19,7 +19,7 @@ type file struct {
 	// Found by check.
 	format  format
 	packed  string   // its compression, of text
-	columns []string // of CSV and Parquet
+	columns []Column // of CSV and Parquet
 	groups  []Group  // of Parquet
 	sound   bool
 	empty   bool
@@ -64,20 +64,24 @@ func (f *file) textRows(t *text, o *Options) (RowReader, error) {
 
 // members returns what is read of a file with the given columns: those that are
 // declared, or all, and what its folders add. A column goes before a folder.
-func (f *file) members(o *Options, columns []string) (read []Member, from folders) {
+func (f *file) members(o *Options, columns []Column) (read []Member, from folders) {
 	all := o.Members()
 	from = foldersOf(f.name, all)
-	from = slices.DeleteFunc(from, func(d folder) bool { return slices.Contains(columns, d.member.Name) })
+	used := map[string]bool{"": true}
 	for _, m := range all {
-		if slices.Contains(columns, m.Name) {
+		if m.find(columns) {
 			read = append(read, m)
+			used[m.Column] = true
+			from = slices.DeleteFunc(from, func(d folder) bool { return d.member.field == m.field })
 		}
 	}
-	for i, name := range columns {
-		known := slices.ContainsFunc(all, func(m Member) bool { return m.Name == name })
-		if o.Whole && name != "" && !known && slices.Index(columns, name) == i {
-			read = append(read, o.member(name))
+	for _, c := range columns {
+		if o.Whole && !used[c.Name] {
+			m := newMember(c.Path)
+			m.Column = c.Name
+			read = append(read, m)
+			used[c.Name] = true
 		}
 	}
-	return read, from
+	return arrange(read, 0), from
 }

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -30,10 +31,10 @@ func foldersOf(name string, members []Member) (found folders) {
 		key, value = unescapeFolder(key), unescapeFolder(value)
 		for i := range members {
 			m := &members[i]
-			if m.Name != key {
+			if !m.isTop() || m.Path[0] != key {
 				continue
 			}
-			f := folder{member: *m, json: m.AppendName(nil)}
+			f := folder{member: *m, json: slices.Clone(m.name)}
 			if value == nullFolder {
 				f.json = append(f.json, "null"...)
 			} else {
@@ -60,7 +61,7 @@ func unescapeFolder(text string) string {
 // index returns the position of the named field, or -1.
 func (f folders) index(name string) int {
 	for i := range f {
-		if f[i].member.Name == name {
+		if f[i].member.Path[0] == name {
 			return i
 		}
 	}

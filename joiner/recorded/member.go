@@ -1,13 +1,18 @@
 package recorded
 
 import (
+	"strings"
+
 	mortise "github.com/mortise-dev/mortise"
 )
 
 // Member is one field of records that are made of columns, and one member of
 // the JSON objects that they become.
 type Member struct {
-	Name string
+	// Path is where it lies in the object: its name, and those of objects around it.
+	Path []string
+	// Column is the file's column, by the name that Table.Columns gives it.
+	Column string
 	// Type is the declared type. Its kind is Invalid for columns that nobody
 	// declares: those become what comes nearest.
 	Type mortise.Type
@@ -15,35 +20,63 @@ type Member struct {
 	// others, whose times are in ms.
 	TimeUnit string
 
-	prefix []byte // the name, quoted, and a colon
+	field string // as declared
+	name  []byte // the last of Path, quoted, and a colon
 }
 
-// AppendName appends the name as JSON and the colon behind it.
-func (m *Member) AppendName(dst []byte) []byte { return append(dst, m.prefix...) }
+// Column is a column of a file. Path is its name, or those of the groups that it
+// lies in and its own; Name is these with dots between them.
+type Column struct {
+	Name string
+	Path []string
+}
 
 func (m *Member) declared() bool { return m.Type.Kind != mortise.Invalid }
 
-func (m *Member) quoted() []byte { return m.prefix[:len(m.prefix)-1] }
+// isTop reports whether it lies in no object but the record.
+func (m *Member) isTop() bool { return len(m.Path) == 1 }
 
-// member makes the member of a column that no field declares.
-func (o *Options) member(name string) Member {
-	m := Member{Name: name, prefix: append(AppendString(nil, []byte(name)), ':')}
-	if name == o.TimeField {
-		m.TimeUnit = o.TimeUnit
+func (m *Member) quoted() []byte { return m.name[:len(m.name)-1] }
+
+// find finds the member's column: by where the field lies, with dots between the
+// names, or else by the field's own name.
+func (m *Member) find(columns []Column) bool {
+	for _, name := range []string{strings.Join(m.Path, "."), m.field} {
+		for _, c := range columns {
+			if c.Name == name {
+				m.Column = name
+				return true
+			}
+		}
 	}
-	return m
+	return false
 }
 
-// Members are what is read of columns, where a file has them: the declared fields in their order, and
-// the event time.
+func newMember(path []string) Member {
+	last := path[len(path)-1]
+	return Member{Path: path, name: append(AppendString(nil, []byte(last)), ':')}
+}
+
+// Members are what is read of columns, where a file has them: the declared
+// fields in their order, and the event time.
 func (o *Options) Members() (all []Member) {
-	for _, f := range o.Fields {
-		m := o.member(f.Name)
-		m.Type = f.Type
+	add := func(name string, typ mortise.Type) {
+		path := o.From[name]
+		if path == nil {
+			path = []string{name}
+		}
+		m := newMember(path)
+		m.field, m.Column, m.Type = name, strings.Join(path, "."), typ
+		if name == o.TimeField {
+			m.TimeUnit = o.TimeUnit
+		}
 		all = append(all, m)
 	}
+	for _, f := range o.Fields {
+		add(f.Name, f.Type)
+	}
 	if o.TimeField != "" && o.Fields.Index(o.TimeField) < 0 {
-		all = append(all, o.member(o.TimeField))
+		add(o.TimeField, mortise.Type{})
 	}
 	return all
 }

@@ -14,6 +14,10 @@ type Options struct {
 	// Fields are what the source declares: the columns that are read, and what
 	// text is typed by. Folders such as dt=2019-11-24 give fields of their names.
 	Fields mortise.Schema
+	// From says where fields lie that are not under their names at the top: user_id
+	// may be {"user", "id"}. Columns have the names with dots between them then, or
+	// the field's own.
+	From map[string][]string
 	// TimeField is the event time, declared or not, and TimeUnit how it is written:
 	// s, ms, us, ns or rfc3339.
 	TimeField, TimeUnit string

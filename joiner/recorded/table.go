@@ -12,16 +12,15 @@ import (
 
 // Table is an open file of columns, such as Parquet (joiner/recorded/parquet).
 type Table interface {
-	// Columns names the columns, in their order.
-	Columns() []string
-	// Fit says why the column that the member is named after cannot be read as its
-	// type; nil if it can.
+	// Columns are the columns, in their order, and those within groups of them.
+	Columns() []Column
+	// Fit says why the member's column cannot be read as its type; nil if it can.
 	Fit(m *Member) error
 	// Groups are the file's pieces that can be read apart, in order.
 	Groups() []Group
-	// Rows reads the columns of members, of groups [from, to), in order. extra is
-	// further members, as JSON, that every row gets; it may be empty.
-	Rows(members []Member, extra []byte, from, to int) (TableRows, error)
+	// Rows reads the columns of members, of groups [from, to), in order, as objects
+	// laid out as layout says.
+	Rows(members []Member, layout Layout, from, to int) (TableRows, error)
 }
 
 // Group is a piece of a Table.
@@ -83,7 +82,7 @@ func (f *file) tableRows(o *Options, from, to int, read *atomic.Int64) (RowReade
 	r.count = progress{n: read, rows: mine.Rows, bytes: f.groupBytes(groups, to) - f.groupBytes(groups, from)}
 	members, folders := f.members(o, t.Columns())
 	members = slices.DeleteFunc(members, func(m Member) bool { return m.Type.Kind == mortise.Invalid && t.Fit(&m) != nil })
-	if r.rows, err = t.Rows(members, folders.json(), from, to); err != nil {
+	if r.rows, err = t.Rows(members, newLayout(members, folders.json()), from, to); err != nil {
 		return nil, errors.Join(r.damage(err), file.Close())
 	}
 	return r, nil

@@ -17,7 +17,8 @@ func member(t testing.TB, typ, unit string) Member {
 	if unit != "" {
 		o = Options{TimeField: "x", TimeUnit: unit}
 	}
-	m := o.member("x")
+	m := newMember([]string{"x"})
+	m.TimeUnit = o.TimeUnit
 	if typ == "" {
 		return m
 	}

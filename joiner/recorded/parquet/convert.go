@@ -9,7 +9,6 @@ import (
 
 // field is a column on its way to a member of objects.
 type field struct {
-	name []byte // quoted, with its colon
 	shape
 	write writer
 }
@@ -31,10 +30,10 @@ type field struct {
 // NaN and the infinities become null, as in rows. A float32 is written in the
 // fewest digits that give it back, so that 0.1 is 0.1 whatever the file it is in.
 func planField(c *node, m *recorded.Member) (field, error) {
-	f := field{name: m.AppendName(nil)}
+	var f field
 	var ok bool
 	if f.shape, ok = shapeOf(c); !ok {
-		return f, fmt.Errorf("it is nested: single values and lists of them can be read; flatten it, or leave it undeclared")
+		return f, fmt.Errorf("it is nested: single values and lists of them can be read; declare what lies in it, such as {type: int, from: group.name}")
 	}
 	item, want := *m, m.Type
 	switch {

@@ -262,9 +262,44 @@ func TestWholeRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"ts":5,"id":"a","pos":null,"score":null,"top":false,"page":null,"tags":["x"],"nums":[]}`
+	want := `{"ts":5,"id":"a","pos":null,"score":null,"top":false,"page":null,"tags":["x"],"nums":[],"other":{"x":0}}`
 	if got := read(t, files, nil); len(got) != 1 || got[0] != want {
 		t.Errorf("got %s\nwant %s", got, want)
+	}
+}
+
+func TestFieldsWithinGroups(t *testing.T) {
+	type user struct {
+		ID   int64    `parquet:"id"`
+		Tags []string `parquet:"tags,list"`
+		More struct {
+			OS string `parquet:"os"`
+		} `parquet:"more"`
+	}
+	type row struct {
+		ID   string `parquet:"id"`
+		User *user  `parquet:"user,optional"`
+		Flat string `parquet:"flat.name"`
+	}
+	u := user{ID: 7, Tags: []string{"a"}}
+	u.More.OS = "x"
+	path := filepath.Join(t.TempDir(), "f.parquet")
+	if err := pq.WriteFile(path, []row{{"a", &u, "f"}, {"b", nil, "g"}}); err != nil {
+		t.Fatal(err)
+	}
+	o := recorded.Options{Fields: fields(t, "os:string? id:string uid:int? tags:[string]? flat:string"),
+		From: map[string][]string{"os": {"user", "more", "os"}, "uid": {"user", "id"}, "tags": {"user", "tags"}, "flat": {"flat", "name"}}}
+	files, err := open(t, o, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{`{"user":{"more":{"os":"x"},"id":7,"tags":["a"]},"id":"a","flat":{"name":"f"}}`, `{"user":{"more":{"os":null},"id":null,"tags":null},"id":"b","flat":{"name":"g"}}`}
+	if got := read(t, files, nil); !slices.Equal(got, want) {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+	o = recorded.Options{Fields: fields(t, "gone:int"), From: map[string][]string{"gone": {"user", "gone"}}}
+	if _, err := open(t, o, path); err == nil || !strings.Contains(err.Error(), "has no column user.gone, which the source declares as int. The file's columns are id, user, user.id, user.tags, user.more, user.more.os, flat.name") {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -331,6 +366,14 @@ func TestFilesThatAreNoParquet(t *testing.T) {
 	}
 }
 
+// leads lay out members whose names do not matter.
+var leads = func() (all [][]byte) {
+	for i := range 20 {
+		all = append(all, fmt.Appendf(nil, `%c"f%d":`, "{,"[min(i, 1)], i))
+	}
+	return all
+}()
+
 // damaged reads a file of any bytes to its end or its first error.
 func damaged(data []byte, declared mortise.Schema) (rows int, err error) {
 	table, err := parquet.Open(bytes.NewReader(data), int64(len(data)))
@@ -339,7 +382,11 @@ func damaged(data []byte, declared mortise.Schema) (rows int, err error) {
 	}
 	o := recorded.Options{Fields: declared}
 	members := slices.DeleteFunc(o.Members(), func(m recorded.Member) bool { return table.Fit(&m) != nil })
-	r, err := table.Rows(members, nil, 0, len(table.Groups()))
+	layout := recorded.Layout{Leads: leads[:len(members)], Tail: []byte("}")}
+	if len(members) == 0 {
+		layout.Tail = []byte("{}")
+	}
+	r, err := table.Rows(members, layout, 0, len(table.Groups()))
 	if err != nil {
 		return 0, err
 	}

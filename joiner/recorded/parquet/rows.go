@@ -13,7 +13,7 @@ type rows struct {
 	table   *table
 	fields  []field
 	cursors []cursor
-	extra   []byte
+	layout  recorded.Layout
 
 	codec codec
 
@@ -23,12 +23,12 @@ type rows struct {
 }
 
 // Rows implements recorded.Table.
-func (t *table) Rows(members []recorded.Member, extra []byte, from, to int) (recorded.TableRows, error) {
-	r := &rows{table: t, extra: extra, group: from, end: to}
+func (t *table) Rows(members []recorded.Member, layout recorded.Layout, from, to int) (recorded.TableRows, error) {
+	r := &rows{table: t, layout: layout, group: from, end: to}
 	for i := range members {
 		f, err := t.plan(&members[i])
 		if err != nil {
-			return nil, fmt.Errorf("column %s: %w", members[i].Name, err)
+			return nil, fmt.Errorf("column %s: %w", members[i].Column, err)
 		}
 		r.fields = append(r.fields, f)
 	}
@@ -47,21 +47,14 @@ func (r *rows) Next() ([]byte, error) {
 		}
 	}
 	r.left--
-	r.out = append(r.out[:0], '{')
+	r.out = r.out[:0]
 	for i := range r.fields {
-		f := &r.fields[i]
-		if i > 0 {
-			r.out = append(r.out, ',')
-		}
-		r.out = append(r.out, f.name...)
-		if err := r.append(f, &r.cursors[i]); err != nil {
+		r.out = append(r.out, r.layout.Leads[i]...)
+		if err := r.append(&r.fields[i], &r.cursors[i]); err != nil {
 			return nil, err
 		}
 	}
-	if len(r.extra) > 0 && len(r.fields) > 0 {
-		r.out = append(r.out, ',')
-	}
-	r.out = append(append(r.out, r.extra...), '}')
+	r.out = append(r.out, r.layout.Tail...)
 	return r.out, nil
 }
 

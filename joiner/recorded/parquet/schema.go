@@ -57,6 +57,12 @@ func (n *node) isList() bool {
 	return list || n.isConverted(deprecated.List)
 }
 
+// isMap reports whether a group is marked as a map.
+func (n *node) isMap() bool {
+	_, isMap := n.LogicalType.Value.(*format.MapType)
+	return isMap || n.isConverted(deprecated.Map) || n.isConverted(deprecated.MapKeyValue)
+}
+
 // widthBytes is the length of a leaf's values that are bytes of one length; 0 for others.
 func (n *node) widthBytes() int {
 	if n.Type.V == format.Int96 {

@@ -26,10 +26,7 @@ func shapeOf(c *node) (s shape, ok bool) {
 	if !c.isList() || c.isRepeated() || len(c.children) != 1 || !c.children[0].isRepeated() {
 		return shape{}, false
 	}
-	s = shape{list: true}
-	if c.isOptional() {
-		s.null = c.def
-	}
+	s = shape{list: true, null: c.def}
 	repeated := c.children[0]
 	s.item = repeated.def
 	switch {

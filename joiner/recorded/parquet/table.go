@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
@@ -20,7 +22,7 @@ type table struct {
 	file      io.ReaderAt
 	sizeBytes int64
 	meta      *format.FileMetaData
-	columns   []*node
+	columns   []column
 	groups    []recorded.Group
 }
 
@@ -36,7 +38,7 @@ func Open(r io.ReaderAt, sizeBytes int64) (t recorded.Table, err error) {
 	if err != nil {
 		return nil, err
 	}
-	opened := &table{file: r, sizeBytes: sizeBytes, meta: f.Metadata(), columns: tree(f.Metadata().Schema).children}
+	opened := &table{file: r, sizeBytes: sizeBytes, meta: f.Metadata(), columns: columnsOf(tree(f.Metadata().Schema), nil)}
 	for i := range opened.meta.RowGroups {
 		g := &opened.meta.RowGroups[i]
 		size := g.TotalCompressedSize
@@ -99,12 +101,31 @@ func recoverDamage(err *error) {
 	}
 }
 
-// Columns implements recorded.Table.
-func (t *table) Columns() (names []string) {
-	for _, c := range t.columns {
-		names = append(names, c.Name)
+// column is a column that values are read from, or a group of them.
+type column struct {
+	recorded.Column
+	*node
+}
+
+// columnsOf returns what is in a group, and in the groups within it that are
+// there once a row at most.
+func columnsOf(group *node, path []string) (all []column) {
+	for _, c := range group.children {
+		own := append(slices.Clone(path), c.Name)
+		all = append(all, column{recorded.Column{Name: strings.Join(own, "."), Path: own}, c})
+		if !c.isLeaf() && !c.isRepeated() && !c.isList() && !c.isMap() {
+			all = append(all, columnsOf(c, own)...)
+		}
 	}
-	return names
+	return all
+}
+
+// Columns implements recorded.Table.
+func (t *table) Columns() (all []recorded.Column) {
+	for _, c := range t.columns {
+		all = append(all, c.Column)
+	}
+	return all
 }
 
 // Groups implements recorded.Table.
@@ -119,9 +140,9 @@ func (t *table) Fit(m *recorded.Member) error {
 // plan says how the column of the member's name is written.
 func (t *table) plan(m *recorded.Member) (field, error) {
 	for _, c := range t.columns {
-		if c.Name == m.Name {
-			return planField(c, m)
+		if c.Column.Name == m.Column {
+			return planField(c.node, m)
 		}
 	}
-	return field{}, fmt.Errorf("there is no column %s", m.Name)
+	return field{}, fmt.Errorf("there is no column %s", m.Column)
 }
