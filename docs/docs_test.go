@@ -102,7 +102,7 @@ func TestExperimentsOfThePagesLint(t *testing.T) {
 func TestLinksResolve(t *testing.T) {
 	all := pages(t)
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	block := regexp.MustCompile("(?ms)^```.*?^```")
+	block := regexp.MustCompile("(?ms)^```.*?\n```")
 	for name, page := range all {
 		for _, m := range link.FindAllStringSubmatch(block.ReplaceAllString(page, ""), -1) {
 			target, heading, _ := strings.Cut(m[1], "#")

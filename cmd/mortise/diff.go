@@ -105,7 +105,7 @@ func (c *console) diff(ctx context.Context, f *diffFlags, args []string) (err er
 		}
 	}
 	if sides[0].place == stdin && sides[1].place == stdin {
-		return usageError{errors.New("A and B cannot both be the standard input")}
+		return usageError{errors.New("the standard input can be one side only")}
 	}
 	scratch := &scratchFiles{dir: f.temp}
 	opts.Spill = scratch

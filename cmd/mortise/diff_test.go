@@ -151,7 +151,7 @@ func TestDiffErrors(t *testing.T) {
 		args []string
 	}{
 		{exitUsage, "takes two sets of instances", []string{ok}},
-		{exitUsage, "cannot both be the standard input", []string{"-", "-"}},
+		{exitUsage, "the standard input can be one side only", []string{"-", "-"}},
 		{exitUsage, "only a topic has offsets", []string{ok + "@5..", ok}},
 		{exitUsage, `"yesterday" is no time: write 2026-01-01`, []string{ok + "@yesterday..", ok}},
 		{exitUsage, "the range ends before it begins", []string{ok + "@2026-01-02..2026-01-01", ok}},

@@ -46,7 +46,7 @@ func TestReport(t *testing.T) {
 	file := write(t, filepath.Join(dir, "feed.yaml"), feed)
 	page := filepath.Join(dir, "page.html")
 	inputs := record(t, dir, 500)
-	args := append(inputs, file, "--embedded", dir, "--report", page)
+	args := append([]string{file, "--embedded", dir, "--report", page}, inputs...)
 	sum := runToEnd(t, args...)
 	text, n := readPage(t, page)
 	if len(n.Experiments) != 1 || sum.Instances != 500 || sum.Positives != 50 {

@@ -119,7 +119,7 @@ func (w *walk) group() (bool, error) {
 	f.reset()
 	for {
 		inA, inB := bytes.HasPrefix(a.head, w.prefix), bytes.HasPrefix(b.head, w.prefix)
-		order := 0
+		var order int
 		switch {
 		case !inA && !inB:
 			if !f.isEmpty() {

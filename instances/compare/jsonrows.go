@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -284,7 +285,8 @@ func (r *JSONReader) string() ([]byte, error) {
 // escaped reads the rest of a string with escapes into text.
 func (r *JSONReader) escaped(from int) ([]byte, error) {
 	start := len(r.text)
-	dst := append(r.text, r.data[from:r.at]...)
+	dst := r.text
+	dst = append(dst, r.data[from:r.at]...)
 	for r.at < len(r.data) {
 		switch c := r.data[r.at]; {
 		case c == '"':
@@ -332,7 +334,7 @@ func (r *JSONReader) escape(dst []byte) ([]byte, error) {
 		}
 		return utf8.AppendRune(dst, r1), nil
 	}
-	i := bytes.IndexByte([]byte(escapes), c)
+	i := strings.IndexByte(escapes, c)
 	if i < 0 {
 		return nil, fmt.Errorf("a string holds the escape \\%c, which JSON does not have", c)
 	}

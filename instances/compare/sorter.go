@@ -24,7 +24,6 @@ type sorter struct {
 	arena  []byte
 	index  []entry
 	runs   []Scratch
-	sorted bool
 }
 
 // entry is a record in the arena, with its hash, which nearly always decides.

@@ -123,7 +123,7 @@ func (s *sketch) frequent(count int64) (all []ValueCount) {
 
 func (s *sketch) merge(o *sketch, count int64) {
 	for row := range s.counts {
-		for i, n := range o.counts[row] {
+		for i, n := range &o.counts[row] {
 			s.counts[row][i] = uint32(min(int64(s.counts[row][i])+int64(n), math.MaxUint32))
 		}
 	}

@@ -1,8 +1,8 @@
 package profile
 
 import (
-	"bytes"
 	"slices"
+	"strings"
 
 	"github.com/zeebo/xxh3"
 )
@@ -136,7 +136,7 @@ func (v *values) top(n int) []ValueCount {
 		if a.Count != b.Count {
 			return int(min(max(b.Count-a.Count, -1), 1))
 		}
-		return bytes.Compare([]byte(a.Value), []byte(b.Value))
+		return strings.Compare(a.Value, b.Value)
 	})
 	return all[:min(n, len(all))]
 }

@@ -88,7 +88,7 @@ func hoursChart(p *profile.Summary, width int) *chart {
 	for _, h := range p.Hours {
 		top = max(top, h.Positives)
 	}
-	y := c.y(max(float64(top), 1), func(v float64) string { return number(v) })
+	y := c.y(max(float64(top), 1), number)
 	x := c.x(0, 24, false)
 	for i, h := range p.Hours {
 		at, next := x.at(float64(i)), x.at(float64(i+1))

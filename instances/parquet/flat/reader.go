@@ -22,7 +22,6 @@ type Reader struct {
 	at, n   int // in batch
 	row     mortise.Row
 	lists   [][]mortise.Value
-	done    bool
 	visited int64
 }
 
@@ -37,7 +36,8 @@ type leaf struct {
 const batchRows = 64
 
 // Open reads the footer. r is read at several places at once.
-func Open(r io.ReaderAt, sizeBytes int64) (*Reader, error) {
+func Open(r io.ReaderAt, sizeBytes int64) (_ *Reader, err error) {
+	defer guard(&err)
 	f, err := parquet.OpenFile(r, sizeBytes, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true), parquet.ReadBufferSize(256<<10))
 	if err != nil {
 		return nil, fmt.Errorf("opening as Parquet: %w", err)
@@ -62,6 +62,13 @@ func Open(r io.ReaderAt, sizeBytes int64) (*Reader, error) {
 	}
 	d.row, d.lists = make(mortise.Row, len(d.names)), make([][]mortise.Value, len(d.names))
 	return d, nil
+}
+
+// guard makes an error of what the library panics with on a damaged file.
+func guard(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("the file is damaged: %v", p)
+	}
 }
 
 // listElement returns the leaf that holds a column's values; nil for what is
@@ -105,7 +112,8 @@ func (d *Reader) Lookup(key string) string {
 }
 
 // Next returns the next row, valid until the next call; io.EOF after the last.
-func (d *Reader) Next() (mortise.Row, error) {
+func (d *Reader) Next() (_ mortise.Row, err error) {
+	defer guard(&err)
 	for d.at == d.n {
 		if err := d.fill(); err != nil {
 			return nil, err

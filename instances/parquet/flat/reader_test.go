@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,7 +66,8 @@ func readAll(t *testing.T, data []byte) (names []string, rows []string, r *Reade
 	if int64(len(rows)) != r.NumRows() {
 		t.Errorf("%d rows read, the file has %d", len(rows), r.NumRows())
 	}
-	return r.Names(), rows, r
+	names = r.Names()
+	return names, rows, r
 }
 
 func TestOwnLibrary(t *testing.T) {
@@ -163,5 +165,45 @@ func TestOpenFaults(t *testing.T) {
 		if _, err := Open(strings.NewReader(data), int64(len(data))); err == nil || !strings.HasPrefix(err.Error(), "opening as Parquet: ") {
 			t.Errorf("%q: %v", data, err)
 		}
+	}
+}
+
+// TestDamage changes bytes of a file anywhere: rows or an error come, no panic.
+func TestDamage(t *testing.T) {
+	type row struct {
+		ID string   `parquet:"instance_id"`
+		L  []string `parquet:"l,list"`
+		F  *float64 `parquet:"f,optional"`
+	}
+	var b bytes.Buffer
+	w := parquet.NewGenericWriter[row](&b, parquet.MaxRowsPerRowGroup(20))
+	for i := range 60 {
+		f := float64(i)
+		if _, err := w.Write([]row{{ID: fmt.Sprint("k", i), L: make([]string, i%3), F: &f}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	seed := rand.Int63()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewSource(seed))
+	failed := 0
+	for range 400 {
+		data := bytes.Clone(b.Bytes())
+		for range 1 + rnd.Intn(3) {
+			data[rnd.Intn(len(data))] = byte(rnd.Intn(256))
+		}
+		r, err := Open(bytes.NewReader(data), int64(len(data)))
+		for n := 0; err == nil && n < 10_000; n++ {
+			_, err = r.Next()
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			failed++
+		}
+	}
+	if failed == 0 {
+		t.Error("no damage was noticed")
 	}
 }
