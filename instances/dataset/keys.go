@@ -145,7 +145,7 @@ func parseFolder(folder string, spanMS int64) (slot int64, ok bool) {
 		return 0, folder == ""
 	}
 	m := folderPattern.FindStringSubmatch(folder)
-	if m == nil || (m[2] != "") != (spanMS == hourMS) {
+	if len(m) == 0 || (m[2] != "") != (spanMS == hourMS) {
 		return 0, false
 	}
 	layout, text := "2006-01-02", m[1]
