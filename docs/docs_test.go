@@ -130,3 +130,42 @@ func headings(page string) (anchors []string) {
 	}
 	return anchors
 }
+
+// TestTestsAreThere looks for every test that a page names.
+func TestTestsAreThere(t *testing.T) {
+	there := testFunctions(t)
+	named := regexp.MustCompile("`((?:Test|Benchmark)[A-Z]\\w*)(…?)`")
+	count := 0
+	for page, text := range pages(t) {
+		for _, m := range named.FindAllStringSubmatch(text, -1) {
+			count++
+			found := slices.ContainsFunc(there, func(name string) bool { return name == m[1] || m[2] != "" && strings.HasPrefix(name, m[1]) })
+			if !found {
+				t.Errorf("%s names %s, which no package has", page, m[1])
+			}
+		}
+	}
+	if count < 30 {
+		t.Errorf("only %d tests are named", count)
+	}
+}
+
+// testFunctions lists the tests and benchmarks of the whole repository.
+func testFunctions(t *testing.T) (names []string) {
+	t.Helper()
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Benchmark)\w+)\(`)
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range declared.FindAllStringSubmatch(string(text), -1) {
+			names = append(names, m[1])
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
