@@ -76,7 +76,7 @@ func (w *Worker) finish(ctx context.Context) (bool, error) {
 	committed, err := w.opts.Group.Committed(ctx)
 	if err != nil {
 		w.opts.Log.Debug("asking whether the others are done", "group", w.name, "err", err)
-		return false, nil //nolint:nilerr // it is asked again
+		return false, nil // it is asked again
 	}
 	others, done := w.othersDone(committed)
 	if done {

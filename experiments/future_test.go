@@ -53,7 +53,7 @@ func TestEventsFromTheFuture(t *testing.T) {
 			states := &simStates{disks: map[string]*memory.Disk{}}
 			plan := newPlan(t, parse(t, "future.yaml", future))
 			var w *experiments.Worker
-			for part := 0; part <= 8; part++ {
+			for part := range 9 {
 				if publish(n*part/9, n*(part+1)/9); rng.IntN(2) == 0 {
 					now = now.Add(time.Duration(rng.Int64N(int64(2 * time.Hour))))
 				}

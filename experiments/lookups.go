@@ -14,10 +14,10 @@ import (
 
 // Features lists every aggregation that the plan's experiments declare, each
 // once, whether rows need it or not: those of one definition have one ID.
-func (pl *Plan) Features() (all []Feature) {
+func (p *Plan) Features() (all []Feature) {
 	known := map[string]bool{}
-	for _, p := range pl.Pipelines {
-		for _, e := range p.Experiments {
+	for _, pipeline := range p.Pipelines {
+		for _, e := range pipeline.Experiments {
 			for i := range e.Features {
 				def := &e.Features[i]
 				if def.IsExpr() {

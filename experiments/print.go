@@ -11,10 +11,9 @@ import (
 // name their schema by what the registry has under it, those of an experiment's
 // topics that name none by what the experiment says. One goroutine uses it.
 type Printer struct {
-	named  *schema.Printer                                    // nil without a registry
-	plain  map[string]func(dst, value []byte) ([]byte, error) // by topic
-	buf    []byte
-	framed []byte
+	named *schema.Printer                                    // nil without a registry
+	plain map[string]func(dst, value []byte) ([]byte, error) // by topic
+	buf   []byte
 }
 
 // NewPrinter makes a printer; r and plan may be nil.

@@ -61,7 +61,7 @@ func (w *Worker) Profile(exp int) *profile.Summary {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.profiles == nil || w.profiles[exp] == nil {
+	if len(w.profiles) == 0 || w.profiles[exp] == nil {
 		return w.pipeline.NewProfile(exp).Summary()
 	}
 	return w.profiles[exp].Summary()

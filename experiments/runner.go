@@ -46,7 +46,7 @@ type runner struct {
 
 	prog   *program
 	enrich Enrichment      // nil where no row needs it
-	life   context.Context // of what is given away
+	life   context.Context //nolint:containedctx // of what is given away, which outlives the call
 	spawn  func(func())
 	traced func(joiner.Trace)
 	flying *Batch // closed impressions that wait for their features
@@ -150,7 +150,7 @@ func (r *runner) take(in int, records []mortise.Record, next, nowMS int64) error
 		if rec.Offset < r.next[in] {
 			continue
 		}
-		if r.ends != nil && rec.Offset >= r.ends[in] {
+		if len(r.ends) > 0 && rec.Offset >= r.ends[in] {
 			break
 		}
 		if r.rebuild != nil && rec.Offset >= r.rebuild.Offsets[in] {

@@ -30,7 +30,6 @@ func simFeature(key string, timeMS int64) int64 {
 type simEnrichment struct {
 	process *simulation.Process
 	run     *simRun
-	calls   int
 }
 
 // FinalMS implements experiments.Enrichment. It follows the clock alone, so that

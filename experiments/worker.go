@@ -131,7 +131,7 @@ type Worker struct {
 	byPart   map[TopicPartition]route
 	opening  map[int32]context.CancelFunc // tasks whose state is being opened
 	jobs     jobs
-	life     context.Context // of what tasks give away
+	life     context.Context //nolint:containedctx // of what tasks give away, until the session ends
 	endLife  context.CancelFunc
 	lastDone time.Time // of the last commit
 	lastMark time.Time // of the last manifest
@@ -196,7 +196,7 @@ const maxCorrupt = 3
 // commits what is done and returns nil), or something fails that it cannot mend.
 func (w *Worker) Run(ctx context.Context) error {
 	for {
-		w.life, w.endLife = context.WithCancel(context.WithoutCancel(ctx)) // what is away at the end of ctx is still committed
+		w.life, w.endLife = context.WithCancel(context.WithoutCancel(ctx)) //nolint:fatcontext // a session's own; what is away at the end of ctx is still committed
 		err := w.session(ctx)
 		w.endLife()
 		w.closeAll()

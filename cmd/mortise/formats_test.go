@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,6 +116,6 @@ func TestRegistryFaults(t *testing.T) {
 	})
 	fails(t, exitFailed, []string{"subject rows", "does not fit", "output.topic.subject"}, args...)
 	registry.ClearInterceptors()
-	missing := append(args, "--set", "output.topic.register=false", "--set", "output.topic.subject=other")
+	missing := append(slices.Clone(args), "--set", "output.topic.register=false", "--set", "output.topic.subject=other")
 	fails(t, exitFailed, []string{"subject other", "register: true"}, missing...)
 }

@@ -239,7 +239,7 @@ func rowsOf(t testing.TB, p *experiments.Pipeline, b dataset.Bucket) (rows []str
 
 func lettersOf(t testing.TB, dir string) (letters []string) {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(dir, "_mortise/backfill/letters/*.jsonl"))
+	paths, err := filepath.Glob(filepath.Join(dir, "_mortise", "backfill", "letters", "*.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}

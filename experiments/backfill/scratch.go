@@ -66,9 +66,11 @@ func openScratch(folder FS, want manifest) (*scratch, error) {
 		if err := s.clear(there != nil); err != nil {
 			return nil, err
 		}
-		return s, s.writeManifest(&want)
+		err = s.writeManifest(&want)
+	} else {
+		err = s.load()
 	}
-	return s, s.load()
+	return s, err
 }
 
 func (m *manifest) serves(want *manifest) bool {
@@ -178,7 +180,7 @@ func (s *scratch) read(name string) (*extsort.Spill, note, error) {
 		return nil, note{}, err
 	}
 	spill, err := extsort.ReadSpill(name, f, size)
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, note{}, err
 	}
 	var n note

@@ -52,16 +52,6 @@ func (s *shuffle) resume() {
 	}
 }
 
-// done reports whether every unit has been read.
-func (s *shuffle) done() bool {
-	for i := range s.progress {
-		if !s.progress[i].Done {
-			return false
-		}
-	}
-	return true
-}
-
 // run reads what has not been read yet, with so many workers.
 func (s *shuffle) run(ctx context.Context, workers int) error {
 	g, ctx := errgroup.WithContext(ctx)

@@ -50,7 +50,7 @@ func (o *Options) EnsureDefaults() {
 // never changes under its id. It may be used from several goroutines.
 type Registry struct {
 	opts   Options
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // the registry's own, for requests that several callers wait for
 	client *sr.Client
 	flight singleflight.Group
 
@@ -118,7 +118,7 @@ func (r *Registry) Schema(id mortise.SchemaID) (*mortise.WriterSchema, error) {
 }
 
 // remembered returns what is known of an id.
-func (r *Registry) remembered(id mortise.SchemaID) (_ *mortise.WriterSchema, err error, known bool) {
+func (r *Registry) remembered(id mortise.SchemaID) (_ *mortise.WriterSchema, err error, known bool) { //nolint:revive // the error is what is remembered
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if ws := r.schemas[id]; ws != nil {

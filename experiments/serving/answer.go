@@ -64,9 +64,7 @@ func (s *Server) answer(ctx context.Context, req *Request) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := v.compute(envs); err != nil {
-		return nil, err
-	}
+	v.compute(envs)
 	a := &Answer{Experiment: exp.spec.Name, Version: exp.spec.Version, AsOfMS: asOfMS, Rows: make([][]any, len(envs))}
 	for i := range v.columns {
 		a.Features = append(a.Features, s.describe(&v.columns[i], fresh, asOfMS))
@@ -147,7 +145,7 @@ func (s *Server) read(ctx context.Context, v *view, envs []mortise.Row, asOfMS i
 
 // compute evaluates what is computed. One that fails is null: a row of training
 // data would be a dead letter, and a ranker has to go on.
-func (v *view) compute(envs []mortise.Row) error {
+func (v *view) compute(envs []mortise.Row) {
 	for i := range v.computed {
 		c := &v.computed[i]
 		eval := c.expr.Bind(c.args)
@@ -159,7 +157,6 @@ func (v *view) compute(envs []mortise.Row) error {
 			env[c.slot] = value
 		}
 	}
-	return nil
 }
 
 func (s *Server) describe(c *viewColumn, fresh *freshness, asOfMS int64) FeatureAnswer {

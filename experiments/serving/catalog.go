@@ -104,17 +104,15 @@ type view struct {
 	lookups  []viewLookup
 	fields   []mortise.Field // of entities: those that are read
 	width    int             // of an env: fields, then aggregations, then what is computed
-	sources  []int           // of the columns' generations and sources, for freshness: see viewColumn.source
 	computed []viewComputed
 }
 
 type viewColumn struct {
-	def    *features.Definition
-	slot   int // in the env
-	gen    int // -1 for one that is computed
-	group  int
-	at     int   // in the generation's features
-	inputs []int // of one that is computed: columns of deps
+	def   *features.Definition
+	slot  int // in the env
+	gen   int // -1 for one that is computed
+	group int
+	at    int // in the generation's features
 }
 
 // viewLookup is one lookup that an entity needs.

@@ -82,7 +82,10 @@ func readRequest(w http.ResponseWriter, r *http.Request) (*Request, error) {
 	if err != nil {
 		return nil, badRequest("the body is not a request: %v", err)
 	}
-	return req, req.validate()
+	if err := req.validate(); err != nil {
+		return nil, err
+	}
+	return req, nil
 }
 
 var decodeCBOR = func() cbor.DecMode {

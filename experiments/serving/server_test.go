@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -340,9 +341,9 @@ func TestListing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer resp.Body.Close()
 		var doc map[string]any
-		if err := json.NewDecoder(resp.Body).Decode(&doc); err != nil || resp.StatusCode != 200 {
+		err = json.NewDecoder(resp.Body).Decode(&doc)
+		if err := errors.Join(err, resp.Body.Close()); err != nil || resp.StatusCode != http.StatusOK {
 			t.Errorf("%s: %d, %v", path, resp.StatusCode, err)
 		}
 		if text := fmt.Sprint(doc); path == "/v1/features" && !strings.Contains(text, "expr:ctr * bid fields:[item bid]") {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"sync/atomic"
-	"time"
 
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/experiments"
@@ -57,7 +56,10 @@ func NewEnrichment(ctx context.Context, store features.Store, gens []*Generation
 	if found < len(p.Features) {
 		return nil, fmt.Errorf("%s: %d of %d features are in no generation of the store", p.Name(), len(p.Features)-found, len(p.Features))
 	}
-	return e, e.Refresh(ctx)
+	if err := e.Refresh(ctx); err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 func (g *Generation) find(id string) int {
@@ -111,27 +113,6 @@ func (e *Enrichment) Refresh(ctx context.Context) error {
 	}
 	e.final.Store(final)
 	return nil
-}
-
-// Follow refreshes whenever committed says that something was, and at least every
-// now and then, until ctx ends.
-func (e *Enrichment) Follow(ctx context.Context, committed <-chan struct{}, every time.Duration) error {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-committed:
-		case <-tick.C:
-		}
-		if err := e.Refresh(ctx); err != nil {
-			if ctx.Err() != nil {
-				return nil //nolint:nilerr // it was stopped
-			}
-			return err
-		}
-	}
 }
 
 // Enrich implements experiments.Enrichment.

@@ -96,7 +96,10 @@ func newGeneration(ctx context.Context, store features.Store, number int, fs []e
 	if g.Set, err = features.Compile(defs, sources); err != nil {
 		return nil, err
 	}
-	return g, g.place(ctx, store)
+	if err := g.place(ctx, store); err != nil {
+		return nil, err
+	}
+	return g, nil
 }
 
 // place looks up where the tiles of the tasks lie.

@@ -79,9 +79,7 @@ func (s *Shared) session(ctx context.Context) error {
 			return err
 		}
 		if ctx.Err() != nil {
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-			defer cancel()
-			return s.commit(last)
+			return commitLast(ctx, s.commit)
 		}
 		if s.opts.Now().Sub(s.lastDone) >= s.opts.CommitEvery || s.isFull() {
 			if err := s.commit(ctx); err != nil {

@@ -73,7 +73,7 @@ func (t *Tiler) nowMS() int64 { return t.opts.Now().UnixMilli() }
 func (t *Tiler) Run(ctx context.Context) error {
 	if err := t.start(ctx); err != nil {
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // stopped before it began
+			return nil // stopped before it began
 		}
 		return err
 	}
@@ -82,9 +82,7 @@ func (t *Tiler) Run(ctx context.Context) error {
 		stopped := ctx.Err() != nil
 		switch {
 		case stopped && (err == nil || errors.Is(err, context.Canceled)):
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-			defer cancel()
-			return t.commit(last)
+			return commitLast(ctx, t.commit)
 		case err != nil:
 			return err
 		}
@@ -97,6 +95,13 @@ func (t *Tiler) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// commitLast commits although ctx is over.
+func commitLast(ctx context.Context, commit func(context.Context) error) error {
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return commit(last)
 }
 
 // start opens the sources and begins to read where they stand.
@@ -176,7 +181,7 @@ func (t *Tiler) round(ctx context.Context) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	t.align(nowMS)
+	t.align()
 	return nil
 }
 
@@ -208,7 +213,7 @@ func (t *Tiler) learnEnds(ctx context.Context) error {
 
 // align pauses the partitions that run ahead in event time, so that tiles are
 // written in about the order of time and expire together.
-func (t *Tiler) align(nowMS int64) {
+func (t *Tiler) align() {
 	least := int64(math.MaxInt64)
 	for _, s := range t.sources {
 		for p := range s.parts {

@@ -1,6 +1,7 @@
 package tiling_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -221,7 +222,7 @@ func TestTruncatedLog(t *testing.T) {
 func recordTime(t testing.TB, rec mortise.Record) int64 {
 	t.Helper()
 	var ms int64
-	if _, err := fmt.Sscanf(string(rec.Value[strings.Index(string(rec.Value), `"ts":`)+5:]), "%d", &ms); err != nil {
+	if _, err := fmt.Sscanf(string(rec.Value[bytes.Index(rec.Value, []byte(`"ts":`))+5:]), "%d", &ms); err != nil {
 		t.Fatal(err)
 	}
 	return ms

@@ -208,7 +208,8 @@ func (c *converter) array(v *mortise.Value, n *Node, data []byte, i int, want *f
 		}
 		for ; count > 0; count-- {
 			before := i
-			at, itemFit := len(c.list), fields.OK
+			at := len(c.list)
+			var itemFit fields.Fit
 			c.list = append(c.list, mortise.Value{}) // an item is no list, so nothing else is appended meanwhile
 			if itemFit, i = c.value(&c.list[at], n.Elem, data, i, &elem); i < 0 {
 				return fields.Unfit, -1

@@ -84,7 +84,7 @@ func (s *Scanner) scan(m *message, data []byte, values []mortise.Value, fits []f
 			return i
 		}
 		f := m.find(number, &hint)
-		next := -1
+		var next int
 		switch {
 		case f == nil:
 			next = wire.Skip(data, at, number, typ)

@@ -64,7 +64,7 @@ func (t *tree) add(path []string, typ mortise.Type) bool {
 func (t *tree) avro(name string) any {
 	fields := []any{}
 	for _, f := range t.fields {
-		typ := any(avroType(f.typ.Kind))
+		var typ any = avroType(f.typ.Kind)
 		switch {
 		case f.fields != nil:
 			typ = f.avro(name + "_" + f.name)

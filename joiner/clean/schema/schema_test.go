@@ -126,7 +126,7 @@ func (c *codec) encode(t testing.TB, event map[string]any) (jsonValue, avroValue
 	}
 	if ms, ok := event["seen_at"].(int64); ok {
 		forAvro["seen_at"] = ms * 1000
-		forProto["seen_at"] = fmt.Sprintf("%s", msText(ms))
+		forProto["seen_at"] = msText(ms)
 	}
 	var err error
 	if jsonValue, err = json.Marshal(event); err != nil {
