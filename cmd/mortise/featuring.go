@@ -395,6 +395,9 @@ func (ft *featuring) lettersOf(ctx context.Context, plan *experiments.Plan, cl *
 
 // close closes what is open.
 func (ft *featuring) close() (err error) {
+	if ft == nil {
+		return nil // a crew that never came as far
+	}
 	if ft.letters != nil {
 		ft.letters.Close()
 	}

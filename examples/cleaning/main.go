@@ -45,7 +45,7 @@ func run(ctx context.Context, dir string, out io.Writer) error {
 	}
 	status, err := offline.Run(ctx, plan.Pipelines[0], offline.Job{
 		Inputs: map[string][]string{
-			"impressions": {filepath.Join(dir, "testdata", "impressions.tsv")},
+			"impressions": {filepath.Join(dir, "testdata", "impressions.log")},
 			"clicks":      {filepath.Join(dir, "testdata", "clicks.jsonl")},
 		},
 		Output: func(o *experiments.Output) error {
