@@ -28,9 +28,9 @@ func newTail(c *console) *cobra.Command {
 or with --meta an object with its partition, offset, timestamp, key and headers
 around it. Avro and Protobuf values are printed as JSON by what the schema registry
 has under their schema's id; with --experiment so are those without an id, and
-tf.train.Examples. Another value that is not JSON is printed as a JSON string. Of an internal
-topic, through which another is shuffled, --meta also prints the markers that lie
-between the records, and where each record came from.`,
+tf.train.Examples. Another value that is not JSON is printed as a JSON string.
+Of an internal topic, through which another is shuffled, --meta also prints the
+markers that lie between the records, and where each record came from.`,
 		Example: "  mortise tail instances.feed-ctr --until-end",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var plan *experiments.Plan
