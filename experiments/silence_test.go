@@ -72,7 +72,7 @@ func TestEmptyPartitionsUnderAlignment(t *testing.T) {
 				}}
 				var err error
 				w, err = experiments.NewWorker(newPlan(t, parse(t, "quiet.yaml", quiet)).Pipelines[0], tr, states, "g", experiments.WorkerOptions{
-					PollRecords: 1 + rng.IntN(40), CommitEvery: time.Minute, ManifestEvery: 3 * time.Minute, Parallel: 1, Now: func() time.Time { return now }})
+					PollRecords: 1 + rng.IntN(40), CommitEvery: time.Minute, ManifestEvery: 3 * time.Minute, Parallel: 1, Now: func() time.Time { return now }, Go: func(job func()) { job() }})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -36,6 +36,7 @@ type feed struct {
 	done     chan struct{}
 	ended    bool
 	assigned bool
+	started  bool // nothing is read before: there is nobody yet to take it
 }
 
 const (
@@ -69,6 +70,9 @@ func (f *feed) Assigned() (experiments.Assignment, error) {
 // Poll implements experiments.Transport. Offsets say where records are from, not
 // how many there are: that there is more to come is all that the ends tell.
 func (f *feed) Poll(ctx context.Context, maxRecords int, _ time.Duration) ([]experiments.Fetched, error) {
+	if !f.started {
+		return nil, ctx.Err()
+	}
 	f.batch, f.arena = f.batch[:0], f.arena[:0]
 	last := -1
 	n := 0
@@ -196,7 +200,10 @@ func (f *feed) Ends(_ context.Context, parts []experiments.TopicPartition) (map[
 func (f *feed) Produce(out *experiments.Output) error { return f.letter(out.Value) }
 
 // Start implements experiments.Transport; a split is read from its beginning.
-func (f *feed) Start(map[experiments.TopicPartition]int64) error { return nil }
+func (f *feed) Start(map[experiments.TopicPartition]int64) error {
+	f.started = true
+	return nil
+}
 
 // Release implements experiments.Transport; nothing is ever revoked.
 func (f *feed) Release([]experiments.TopicPartition) error { return nil }

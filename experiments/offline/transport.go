@@ -31,6 +31,7 @@ type Transport struct {
 	ended   bool
 
 	assigned bool
+	started  bool // nothing is read before: there is nobody yet to take it
 }
 
 // New makes a transport: streams names the topic of each stream of merged,
@@ -58,7 +59,10 @@ func (t *Transport) Assigned() (experiments.Assignment, error) {
 }
 
 // Start implements experiments.Transport; files are read from their beginning.
-func (t *Transport) Start(map[experiments.TopicPartition]int64) error { return nil }
+func (t *Transport) Start(map[experiments.TopicPartition]int64) error {
+	t.started = true
+	return nil
+}
 
 // Release implements experiments.Transport; nothing is ever revoked.
 func (t *Transport) Release([]experiments.TopicPartition) error { return nil }
@@ -70,6 +74,9 @@ func (t *Transport) Abort(context.Context) error {
 
 // Poll implements experiments.Transport.
 func (t *Transport) Poll(ctx context.Context, maxRecords int, _ time.Duration) ([]experiments.Fetched, error) {
+	if !t.started {
+		return nil, ctx.Err()
+	}
 	t.batch, t.arena = t.batch[:0], t.arena[:0]
 	clear(t.byTopic)
 	if t.fresh {
