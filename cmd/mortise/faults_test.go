@@ -58,7 +58,7 @@ func TestFaultsOfTheMachine(t *testing.T) {
 		{"status FILE --embedded DIR/nowhere", []string{"there is no embedded broker in DIR/nowhere"}},
 		{"status --embedded " + below, []string{"there is no embedded broker in"}},
 		{"run FILE --embedded DIR/b --listen 127.0.0.1:0 --input impressions=DIR/none*.jsonl", []string{"no file matches", "DIR/none*.jsonl"}},
-		{"run FILE --embedded DIR/b --listen 127.0.0.1:0 --input impressions=DIR", []string{"is a directory", "DIR/*.jsonl"}},
+		{"run FILE --embedded DIR/b --listen 127.0.0.1:0 --input impressions=DIR", []string{"is a directory", "DIR/**/*.jsonl"}},
 		{"run FILE --embedded DIR/b --listen 127.0.0.1:0 --input impressions=DIR/none.jsonl", []string{"no such file", "DIR/none.jsonl"}},
 		{"replay FILE --embedded DIR/b --listen 127.0.0.1:0 --input impressions=DIR/cut.gz", []string{"DIR/cut.gz", "the gzip data"}},
 		{"debug FILE --input impressions=DIR/cut.gz", []string{"DIR/cut.gz", "the gzip data"}},
