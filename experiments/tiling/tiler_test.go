@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,6 +36,7 @@ func seeds(n uint64) (all []uint64) {
 // flakyStore fails commits: some before they happen, some after.
 type flakyStore struct {
 	features.Store
+	mu    sync.Mutex // of rnd: sources commit beside one another
 	rnd   *rand.Rand
 	every int
 }
@@ -42,8 +44,11 @@ type flakyStore struct {
 var errFlaky = errors.New("the store failed")
 
 func (s *flakyStore) Commit(ctx context.Context, c *features.Commit) error {
+	s.mu.Lock()
 	fails := s.every > 0 && s.rnd.IntN(s.every) == 0
-	if fails && s.rnd.IntN(2) == 0 {
+	before := fails && s.rnd.IntN(2) == 0
+	s.mu.Unlock()
+	if before {
 		return errFlaky
 	}
 	if err := s.Store.Commit(ctx, c); err != nil {

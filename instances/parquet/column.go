@@ -139,6 +139,9 @@ func isFinite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }
 
 // flush hands the rows to the file, and returns their size.
 func (c *column) flush() (sizeBytes int64, err error) {
+	if len(c.values) == 0 {
+		return 0, nil
+	}
 	sizeBytes = int64(8*len(c.values) + len(c.text))
 	_, err = c.writer.WriteRowValues(c.values)
 	c.values, c.text = c.values[:0], c.text[:0]
