@@ -40,9 +40,9 @@ type Writer struct {
 	tables   []*table // per group
 	flusher  *flusher
 	position Position
-	before   []byte // the position in the store, as it is written there
-	keepMS   int64  // no read will be as of an earlier time
-	dropped  map[Range]bool
+	before   []byte            // the position in the store, as it is written there
+	keepMS   int64             // no read will be as of an earlier time
+	dropped  map[levelOf]int32 // the first chunk that stays, as the store knows it from this writer
 	stats    WriterStats
 	failed   error
 }
@@ -66,7 +66,7 @@ func OpenWriter(ctx context.Context, set *Set, store Store, opts WriterOptions) 
 	if opts.MaxBytes <= 0 {
 		opts.MaxBytes = 64 << 20
 	}
-	w := &Writer{set: set, store: store, opts: opts, keepMS: math.MinInt64, dropped: map[Range]bool{},
+	w := &Writer{set: set, store: store, opts: opts, keepMS: math.MinInt64, dropped: map[levelOf]int32{},
 		position: Position{Shard: opts.Shard, LatestMS: math.MinInt64, WatermarkMS: math.MinInt64}}
 	var err error
 	if w.numbers, err = numberOf(ctx, set, store); err != nil {
@@ -233,8 +233,8 @@ func (w *Writer) Commit(ctx context.Context, meta []byte, watermarkMS int64) err
 	for i := range w.intakes {
 		w.intakes[i].kept = 0
 	}
-	if len(c.Drop) > 0 {
-		clear(w.dropped)
+	for _, r := range c.Drop {
+		w.dropped[levelOf{r.Group, r.Level}] = r.Before
 	}
 	s := &w.stats
 	s.Commits, s.Tiles, s.Chunks, s.PeakTile = s.Commits+1, s.Tiles+int64(tiles), s.Chunks+int64(len(c.Chunks)), max(s.PeakTile, int64(tiles))
@@ -249,6 +249,12 @@ func (w *Writer) fail(err error) error {
 	return w.failed
 }
 
+// levelOf is one level of a group, as the store numbers it.
+type levelOf struct {
+	group uint16
+	level uint8
+}
+
 // expired lists the chunks that no read to come looks at, and moves the times from
 // which on columns are complete behind them.
 func (w *Writer) expired(next *Position) (drop []Range) {
@@ -260,7 +266,8 @@ func (w *Writer) expired(next *Position) (drop []Range) {
 		for level, spanMS := range g.Levels {
 			horizonMS := g.AsOf(w.keepMS) - g.keepMS[level]
 			before := floorDiv(horizonMS, spanMS*g.perChunk(level))
-			if r := (Range{Group: w.numbers.groups[i], Level: uint8(level), Before: int32(before)}); !w.dropped[r] {
+			r := Range{Group: w.numbers.groups[i], Level: uint8(level), Before: int32(before)}
+			if known, ok := w.dropped[levelOf{r.Group, r.Level}]; !ok || known < r.Before {
 				drop = append(drop, r)
 			}
 			for c := range g.columns {

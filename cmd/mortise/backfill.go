@@ -86,7 +86,7 @@ several machines share the work; the last of them to end marks the hours complet
 	return cmd
 }
 
-func (c *console) backfill(ctx context.Context, f *backfillFlags, args []string) (err error) {
+func (c *console) backfill(ctx context.Context, f *backfillFlags, args []string) (err error) { //nolint:funlen // the way of the data, in its order
 	if err := mustTakeReport(f.report); err != nil {
 		return err
 	}

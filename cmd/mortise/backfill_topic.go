@@ -161,12 +161,11 @@ func (in *topicInput) open(ctx context.Context, s topicSpan) (*topicReader, erro
 
 // topicReader reads the committed records of one piece.
 type topicReader struct {
-	ctx      context.Context
+	ctx      context.Context //nolint:containedctx // of the reading of one piece
 	in       *topicInput
 	log      *kafka.Log
 	next, to int64
 	batch    []mortise.Record
-	counted  int64 // of the piece, in in.read
 }
 
 // Next implements backfill.Reader.

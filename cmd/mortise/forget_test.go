@@ -15,7 +15,7 @@ func TestForget(t *testing.T) {
 	on := []string{"--brokers", brokers}
 	file := write(t, filepath.Join(folder, "feed.yaml"), strings.Replace(once, "join:\n", "join:\n  repartition: true\n", 1))
 	succeed(t, append(append([]string{"replay", file}, record(t, folder, 100)...), on...)...)
-	other := append(on, "--group", "other", "--state", filepath.Join(folder, "other"))
+	other := append(slices.Clone(on), "--group", "other", "--state", filepath.Join(folder, "other"))
 	want := runToEnd(t, append([]string{file}, append(on, "--state", filepath.Join(folder, "state"))...)...)
 	runToEnd(t, append([]string{file}, other...)...)
 

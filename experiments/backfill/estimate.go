@@ -81,7 +81,8 @@ func Look(ctx context.Context, job Job) (*Estimate, error) {
 		s := in.(*sampled)
 		s.trim(share * float64(s.expected()) / float64(max(s.records, 1)))
 	}
-	return e, e.try(ctx, job, trial, 1/share)
+	err = e.try(ctx, job, trial, 1/share)
+	return e, err
 }
 
 // try runs the trial; whole is how much more there is of everything than in it.

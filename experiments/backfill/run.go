@@ -125,7 +125,8 @@ func begin(ctx context.Context, job *Job) (*run, error) {
 	if r.plan.Count != mine {
 		return nil, fmt.Errorf("another shard has begun at the same moment, with topics that had grown, in %d splits instead of %d: run the same command again", r.plan.Count, mine)
 	}
-	return r, r.bind()
+	err = r.bind()
+	return r, err
 }
 
 // newPlan makes the plan of a backfill that nobody has begun yet.

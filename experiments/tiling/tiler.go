@@ -73,7 +73,7 @@ func (t *Tiler) nowMS() int64 { return t.opts.Now().UnixMilli() }
 func (t *Tiler) Run(ctx context.Context) error {
 	if err := t.start(ctx); err != nil {
 		if ctx.Err() != nil {
-			return nil // stopped before it began
+			return nil //nolint:nilerr // stopped before it began
 		}
 		return err
 	}

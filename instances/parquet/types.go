@@ -20,7 +20,7 @@ func Types(c *instances.Columns) []string {
 }
 
 func typeOf(n parquet.Node) string {
-	text := ""
+	var text string
 	if n.Leaf() {
 		text = n.Type().Kind().String()
 		switch l := n.Type().LogicalType(); {

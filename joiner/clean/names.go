@@ -25,14 +25,6 @@ type names struct {
 	learned int
 }
 
-func newNames(wanted []string) names {
-	slots := make([]int32, len(wanted))
-	for i := range slots {
-		slots[i] = int32(i)
-	}
-	return newNamesAt(wanted, slots)
-}
-
 // newNamesAt gives each name a slot of the caller's.
 func newNamesAt(wanted []string, slots []int32) names {
 	size := 4 * maxLearned

@@ -43,7 +43,7 @@ func (w watchedFS) changeOnce(make func() error) error {
 // quiesce returns when nothing is being changed any more, after stop.
 func (db *DB) quiesce() {
 	db.changing.Lock()
-	db.changing.Unlock() //nolint:staticcheck // from here on whoever would change something sees that it has stopped
+	db.changing.Unlock() //nolint:staticcheck,gocritic // from here on whoever would change something sees that it has stopped
 }
 
 func (w watchedFS) file(open func() (vfs.File, error)) (f vfs.File, err error) {

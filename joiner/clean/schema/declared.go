@@ -64,8 +64,10 @@ func (t *tree) add(path []string, typ mortise.Type) bool {
 func (t *tree) avro(name string) any {
 	fields := []any{}
 	for _, f := range t.fields {
-		var typ any = avroType(f.typ.Kind)
+		var typ any
 		switch {
+		default:
+			typ = avroType(f.typ.Kind)
 		case f.fields != nil:
 			typ = f.avro(name + "_" + f.name)
 		case f.typ.Kind == mortise.List:

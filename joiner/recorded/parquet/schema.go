@@ -45,7 +45,6 @@ func tree(schema []format.SchemaElement) *node {
 
 func (n *node) isLeaf() bool     { return n.leaf >= 0 }
 func (n *node) isRepeated() bool { return n.RepetitionType.V == format.Repeated }
-func (n *node) isOptional() bool { return n.RepetitionType.V == format.Optional }
 
 func (n *node) isConverted(t deprecated.ConvertedType) bool {
 	return n.LogicalType.Value == nil && n.ConvertedType.Valid && n.ConvertedType.V == t
