@@ -29,7 +29,7 @@ var seedFlag = flag.Uint64("seed", 0, "run this one seed of the randomized tests
 // parse checks an experiment written in a test.
 func parse(t testing.TB, name, text string) *spec.Experiment {
 	t.Helper()
-	e, diags := spec.Parse(name, []byte(text), spec.LoadOptions{Unbuilt: true}) // what is not built is simulated
+	e, diags := spec.Parse(name, []byte(text), spec.LoadOptions{})
 	if e == nil {
 		t.Fatal(diags.String())
 	}

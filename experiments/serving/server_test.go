@@ -88,7 +88,7 @@ func (m *meter) Skew(experiment, feature string, differs bool) {
 
 func newWorld(t testing.TB, store features.Store) *world {
 	t.Helper()
-	e, found := spec.Parse("online.yaml", []byte(experiment), spec.LoadOptions{Unbuilt: true})
+	e, found := spec.Parse("online.yaml", []byte(experiment), spec.LoadOptions{})
 	if e == nil {
 		t.Fatal(found.String())
 	}

@@ -23,9 +23,6 @@ type LoadOptions struct {
 	// variables need not be set, files that it names need not exist. An
 	// Experiment that was loaded so may be incomplete and is not for running.
 	NoEnvironment bool
-	// Unbuilt lets through what is sound but cannot be run: what is missing is
-	// brought by the caller.
-	Unbuilt bool
 }
 
 // Load reads and checks an experiment file. The Experiment is nil when the
@@ -71,10 +68,8 @@ func Parse(name string, text []byte, opts LoadOptions) (*Experiment, Diagnostics
 		l.experiment(root)
 	}
 	l.diags.sort()
-	for i := range l.diags {
-		if d := &l.diags[i]; d.Severity == SeverityError && (d.Code != NotBuilt || !opts.Unbuilt) {
-			return nil, l.diags
-		}
+	if l.diags.HasErrors() {
+		return nil, l.diags
 	}
 	l.exp.Hash = hashOf(l.exp)
 	return l.exp, l.diags

@@ -125,9 +125,13 @@ func (g *Generation) place(ctx context.Context, store features.Store) error {
 // Spread makes n tasks of each source, for as many Fillers to work at once. What
 // they write is merged when it is read.
 func (g *Generation) Spread(ctx context.Context, store features.Store, n int) error {
-	for i := range g.tasks {
+	return g.spread(ctx, store, func(*feed) int { return n })
+}
+
+func (g *Generation) spread(ctx context.Context, store features.Store, n func(*feed) int) error {
+	for i, f := range g.feeds {
 		first := g.tasks[i][0]
-		for k := 1; k < n; k++ {
+		for k := 1; k < n(f); k++ {
 			g.tasks[i] = append(g.tasks[i], fmt.Sprintf("%s/%d", first, k))
 		}
 	}
@@ -146,13 +150,7 @@ func (g *Generation) ids(source int) (ids []string) {
 
 // SpreadOver makes a task of each source for every partition of its topic.
 func (g *Generation) SpreadOver(ctx context.Context, store features.Store, partitions map[string]int32) error {
-	for i, f := range g.feeds {
-		first := g.tasks[i][0]
-		for k := 1; k < int(partitions[f.spec.Topic]); k++ {
-			g.tasks[i] = append(g.tasks[i], fmt.Sprintf("%s/%d", first, k))
-		}
-	}
-	return g.place(ctx, store)
+	return g.spread(ctx, store, func(f *feed) int { return int(partitions[f.spec.Topic]) })
 }
 
 // Tasks are, for each source of Set, the tasks that write its tiles.

@@ -55,10 +55,9 @@ type Options struct {
 	// NeedMS tells the earliest time as of which features may still be asked for;
 	// tiles that only earlier reads need are dropped. The default keeps everything.
 	NeedMS func() int64
-	// Letters takes the records that cannot be read, of sources for which it
-	// returns; the default drops them, for workers that read the same source send
-	// them to the dead letters. It comes before the commit, so a record may come
-	// again after a crash.
+	// Letters takes the records that cannot be read. It is called before the commit,
+	// so a record may come again after a crash. The default drops them: workers that
+	// join the same source send them to the dead letters.
 	Letters func(*mortise.DeadLetter) error
 	// Committed, where set, is called after every commit.
 	Committed func()

@@ -53,7 +53,7 @@ output:
 
 func plan(t testing.TB, text string) *experiments.Plan {
 	t.Helper()
-	e, found := spec.Parse("featured.yaml", []byte(text), spec.LoadOptions{Unbuilt: true})
+	e, found := spec.Parse("featured.yaml", []byte(text), spec.LoadOptions{})
 	if e == nil {
 		t.Fatal(found.String())
 	}
