@@ -123,3 +123,11 @@ func TestMemoryStates(t *testing.T) {
 		t.Errorf("state that was closed opened again: %v", err)
 	}
 }
+
+// TestNothingIsReadBeforeStart: until a task is there, what is read would be lost.
+func TestNothingIsReadBeforeStart(t *testing.T) {
+	tr := offline.New(nil, nil, []string{"i"}, nil) // without files: it would panic
+	if got, err := tr.Poll(t.Context(), 10, 0); len(got) != 0 || err != nil {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
