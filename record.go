@@ -39,11 +39,12 @@ const (
 	ReasonLost                // the record's log was gone when state had to be rebuilt
 	ReasonOutOfRange          // outside the range of event time that a backfill was asked for
 	ReasonBadSchema           // the value names no known schema, or is not what its schema says
+	ReasonDimension           // a dimension without a row, and its `missing` is dead_letter
 	NumReasons
 )
 
 var reasonNames = [NumReasons]string{"", "filtered", "duplicate", "sampled", "late", "bad_json", "bad_field", "bad_time",
-	"missing_key", "clean_failed", "clean_dropped", "expression", "lost", "out_of_range", "bad_schema"}
+	"missing_key", "clean_failed", "clean_dropped", "expression", "lost", "out_of_range", "bad_schema", "dimension"}
 
 // String returns the reason's stable name, as used in metrics and dead letters.
 func (r Reason) String() string {
@@ -56,7 +57,7 @@ func (r Reason) String() string {
 // IsDeadLetter reports whether a record dropped for r is broken, and so goes to
 // the dead letters, rather than left out on purpose.
 func (r Reason) IsDeadLetter() bool {
-	return r >= ReasonBadJSON && r < ReasonLost && r != ReasonCleanDropped || r == ReasonBadSchema
+	return r >= ReasonBadJSON && r < ReasonLost && r != ReasonCleanDropped || r >= ReasonBadSchema
 }
 
 // RecordError says that one record cannot be used. The pipeline goes on; the

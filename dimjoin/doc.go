@@ -2,6 +2,7 @@
 // an instance looks up, as of its event time, its arrival or its emission.
 // Before it: features. After it: instances.
 //
-// This file set holds the definitions and their checks, which are pure: no
-// clock, no files, no network.
+// A Table is the rows of one dimension in one store (the leaves below this
+// package, one a client library); a Reader answers the lookups of a batch of
+// closed impressions out of it, whatever becomes of the store.
 package dimjoin
