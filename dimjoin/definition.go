@@ -25,9 +25,15 @@ const (
 
 // Definition is one declared dimension.
 type Definition struct {
-	Name    string
-	Key     []string // main fields, in the order of the store's key
-	Store   Store
+	Name string
+	Key  []string // main fields, in the order of the store's key
+	// KeyTypes are the key fields' types, in their order, where they are known:
+	// stores of typed columns check theirs against them, and text is read by them.
+	KeyTypes []mortise.Type
+	Store    Store
+	// History says where the store keeps from when to when a row is valid; its zero
+	// value, that the store has one row a key.
+	History History
 	AsOf    string
 	Fields  mortise.Schema // as the store holds them
 	Missing string
@@ -45,9 +51,10 @@ func (d *Definition) Columns() mortise.Schema {
 
 // Store says where a dimension's rows are: exactly one kind is set.
 type Store struct {
-	Kind  string // file | pebble | redis | sql | hbase | ab
-	Path  string // of file and pebble
-	Addrs []string
+	Kind  string   // file | pebble | redis | sql | hbase | ab
+	Path  string   // of file and pebble
+	Addrs []string // of redis: servers as host:port
+	Redis Redis
 	SQL   SQL
 	HBase HBase
 	AB    [2]*Store // of ab: two stores that are compared
@@ -69,8 +76,35 @@ func (s SQL) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]string{"driver": s.Driver, "dsn": "***", "table": s.Table})
 }
 
-// HBase names a table by its ZooKeeper quorum.
-type HBase struct{ ZK, Table string }
+// Redis says which of the servers' keys are the table's, and how they are reached.
+// Zero fields take the leaf's defaults.
+type Redis struct {
+	Prefix   string // of the keys
+	Layout   string // hash | packed
+	Master   string // its name, where the addresses are sentinels'
+	Cluster  bool   // the addresses are a cluster's, even if it is one address
+	Username string
+	Password string // never printed
+	DB       int
+	TLS      bool
+}
+
+// String keeps the password out of whatever prints a store.
+func (r Redis) String() string {
+	return fmt.Sprintf("{prefix: %s, layout: %s, master: %s, cluster: %t, db: %d, tls: %t}", r.Prefix, r.Layout, r.Master, r.Cluster, r.DB, r.TLS)
+}
+
+// GoString is String: %#v does not show the password either.
+func (r Redis) GoString() string { return r.String() }
+
+// MarshalJSON writes everything but the user and password.
+func (r Redis) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]any{"prefix": r.Prefix, "layout": r.Layout, "master": r.Master, "cluster": r.Cluster, "db": r.DB, "tls": r.TLS})
+}
+
+// HBase names a table by its ZooKeeper quorum. Family is the column family of the
+// fields; by default it is the leaf's.
+type HBase struct{ ZK, Table, Family string }
 
 // StoreKind is what is known of one kind of store.
 type StoreKind struct {

@@ -58,6 +58,7 @@ func TestCheckFields(t *testing.T) {
 
 func TestDSNIsHidden(t *testing.T) {
 	d := Definition{Store: Store{Kind: "sql", SQL: SQL{Driver: "postgres", DSN: "postgres://me:hunter2@db", Table: "items"}}}
+	d.Store.Redis = Redis{Prefix: "items:", Password: "hunter2"}
 	asJSON, err := json.Marshal(d)
 	if err != nil {
 		t.Fatal(err)

@@ -36,8 +36,11 @@ func (l *loader) dimension(e *entry, main *sourceNode) (dimjoin.Definition, bool
 		AsOf:    n.get("as_of").string(dimjoin.AsOfArrival),
 		Missing: n.get("missing").string(dimjoin.MissingNull),
 	}
-	if n.whole("key") {
-		l.keyFields(n.get("key"), main, "the key of the dimension `"+e.key+"`")
+	if n.whole("key") && l.keyFields(n.get("key"), main, "the key of the dimension `"+e.key+"`") {
+		for _, name := range def.Key {
+			fields := main.source.Fields
+			def.KeyTypes = append(def.KeyTypes, fields[fields.Index(name)].Type)
+		}
 	}
 	var whole bool
 	def.Fields, whole = l.fields(n.get("fields"), "declare the fields that instances read")
