@@ -11,6 +11,8 @@ import (
 type Reader struct {
 	def   *Definition
 	table Table
+	opts  Options
+	count counters
 }
 
 // Answer is one impression's lookup of a dimension, and what it is served with.
@@ -29,8 +31,18 @@ type Answer struct {
 	Reject *mortise.RecordError
 }
 
-// NewReader reads the dimension def out of table.
-func NewReader(def *Definition, table Table) *Reader { return &Reader{def: def, table: table} }
+// NewReader reads the dimension def out of table, which stays the caller's to close
+// after the reader.
+func NewReader(def *Definition, table Table, opts Options) *Reader {
+	opts.EnsureDefaults()
+	return &Reader{def: def, table: table, opts: opts}
+}
+
+// Close gives up what is under way. Nothing is to be read after it.
+func (r *Reader) Close() {}
+
+// Stats is what the reader did until now.
+func (r *Reader) Stats() Stats { return r.count.snapshot() }
 
 // Read answers every one of answers.
 func (r *Reader) Read(ctx context.Context, answers []Answer) {
