@@ -1,13 +1,13 @@
 package spec
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/mortise-dev/mortise/dimjoin"
 )
 
-// buildDimensions checks every dimension, and says that they cannot be looked up
-// yet.
+// buildDimensions checks every dimension.
 func (l *loader) buildDimensions(root *node, main *sourceNode) {
 	n := root.get("dimensions")
 	l.faultyParts = l.faultyParts || n == nil && root.has("dimensions")
@@ -28,14 +28,14 @@ func (l *loader) buildDimensions(root *node, main *sourceNode) {
 	l.fail(root.find("dimensions").at, NotBuilt, "dimensions are checked, but this version cannot look them up yet").Help = "remove the block to run"
 }
 
-func (l *loader) dimension(e *entry, main *sourceNode) (dimjoin.Definition, bool) {
+func (l *loader) dimension(e *entry, main *sourceNode) (Dimension, bool) {
 	n := e.value
-	def := dimjoin.Definition{
+	def := Dimension{Definition: dimjoin.Definition{
 		Name:    e.key,
 		Key:     n.get("key").strings(),
 		AsOf:    n.get("as_of").string(dimjoin.AsOfArrival),
 		Missing: n.get("missing").string(dimjoin.MissingNull),
-	}
+	}, Read: l.dimensionRead(n)}
 	if n.whole("key") && l.keyFields(n.get("key"), main, "the key of the dimension `"+e.key+"`") {
 		for _, name := range def.Key {
 			fields := main.source.Fields
@@ -45,16 +45,31 @@ func (l *loader) dimension(e *entry, main *sourceNode) (dimjoin.Definition, bool
 	var whole bool
 	def.Fields, whole = l.fields(n.get("fields"), "declare the fields that instances read")
 	if store := n.get("store"); store != nil && store.kind == mapNode {
-		def.Store = l.store(store, false)
+		def.Store = l.store(store, &def.Definition, false)
 		if err := dimjoin.CheckAsOf(&def.Store, def.AsOf); err != nil {
 			l.fail(n.get("as_of").at, BadDimension, "%s", err)
 		}
 	}
+	def.History = l.history(n, &def.Definition)
 	return def, whole
 }
 
+// history settles where the versions of a row are told apart. A dimension that is
+// read as of event time has some, under the usual names where it says none.
+func (l *loader) history(n *node, def *dimjoin.Definition) dimjoin.History {
+	h := n.get("history")
+	if h == nil && (n.has("history") || def.AsOf != dimjoin.AsOfEventTime) {
+		return dimjoin.History{}
+	}
+	out := dimjoin.History{From: h.get("from").string(dimjoin.DefaultFrom), To: h.get("to").string(dimjoin.DefaultTo), Unit: h.get("unit").string(dimjoin.DefaultUnit)}
+	if err := out.Check(); err != nil && h != nil {
+		l.fail(h.at, BadDimension, "%s", err)
+	}
+	return out
+}
+
 // store reads one kind of store; nested says that it is a side of an ab.
-func (l *loader) store(n *node, nested bool) dimjoin.Store {
+func (l *loader) store(n *node, def *dimjoin.Definition, nested bool) dimjoin.Store {
 	var kinds []*entry
 	for i := range n.entries {
 		if _, ok := dimjoin.FindStoreKind(n.entries[i].key); ok {
@@ -77,29 +92,46 @@ func (l *loader) store(n *node, nested bool) dimjoin.Store {
 	case "file", "pebble":
 		out.Path = b.get("path").string("")
 	case "redis":
-		out.Addrs = b.get("addrs").strings()
-		for _, a := range b.get("addrs").texts() {
-			l.hostPort(a, "addrs")
-		}
+		out.Addrs, out.Redis = b.get("addrs").strings(), l.redis(b, def)
 	case "sql":
 		out.SQL = dimjoin.SQL{Driver: b.get("driver").string(""), DSN: b.get("dsn").string(""), Table: b.get("table").string("")}
+		if driver := b.get("driver"); driver != nil && !slices.Contains(sqlDrivers, driver.text) {
+			l.fail(driver.at, BadValue, "driver is one of %s, not %s", strings.Join(sqlDrivers, ", "), driver.quoted()).Help = nearestHelp(driver.text, sqlDrivers)
+		}
 	case "hbase":
-		out.HBase = dimjoin.HBase{ZK: b.get("zk").string(""), Table: b.get("table").string("")}
+		out.HBase = dimjoin.HBase{ZK: b.get("zk").string(""), Table: b.get("table").string(""), Family: b.get("family").string("d")}
 	case "ab":
 		if nested {
 			l.fail(kinds[0].at, BadDimension, "an ab store cannot hold another one")
 			return out
 		}
-		out.AB = l.sides(b)
+		out.AB = l.sides(b, def)
 	}
 	return out
 }
 
+var sqlDrivers = []string{"postgres", "mysql"}
+
+// redis reads how rows lie in Redis, and how it is reached.
+func (l *loader) redis(n *node, def *dimjoin.Definition) dimjoin.Redis {
+	for _, a := range n.get("addrs").texts() {
+		l.hostPort(a, "addrs")
+	}
+	r := dimjoin.Redis{Master: n.get("master").string(""), Cluster: n.get("cluster").bool(false), Username: n.get("username").string(""),
+		Password: n.get("password").string(""), DB: int(n.get("db").int(0)), Prefix: n.get("prefix").string(def.Name + ":"),
+		Layout: n.get("layout").string("hash"), TLS: n.get("tls").bool(false)}
+	cluster := r.Cluster || len(n.get("addrs").texts()) > 1 && r.Master == ""
+	if cluster && r.DB != 0 {
+		l.fail(n.get("db").at, Conflict, "a Redis cluster has one database, 0").Help = "remove it"
+	}
+	return r
+}
+
 // sides reads the two stores of an ab.
-func (l *loader) sides(n *node) (out [2]*dimjoin.Store) {
+func (l *loader) sides(n *node, def *dimjoin.Definition) (out [2]*dimjoin.Store) {
 	for i, name := range []string{"a", "b"} {
 		if side := n.get(name); side != nil {
-			store := l.store(side, true)
+			store := l.store(side, def, true)
 			out[i] = &store
 		}
 	}

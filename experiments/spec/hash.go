@@ -30,8 +30,8 @@ func hashOf(e *Experiment) string {
 	for _, f := range sorted(e.Features, func(f features.Definition) string { return f.Name }) {
 		w.line("feature", f.Name, f.Source, f.Entity, f.Aggregate.String(), program(f.Where), f.Window.Milliseconds(), f.Tile.Milliseconds(), program(f.Expr))
 	}
-	for _, d := range sorted(e.Dimensions, func(d dimjoin.Definition) string { return d.Name }) {
-		w.line("dimension", d.Name, d.Key, store(&d.Store), d.AsOf, d.Missing)
+	for _, d := range sorted(e.Dimensions, func(d Dimension) string { return d.Name }) {
+		w.line("dimension", d.Name, d.Key, store(&d.Store), d.History, d.AsOf, d.Missing)
 		w.fields(d.Fields)
 	}
 	for _, c := range e.Instance.Select {
@@ -100,6 +100,12 @@ func program(p *expression.Program) string {
 // store is what a store holds, not how it is reached.
 func store(s *dimjoin.Store) string {
 	out := fmt.Sprintf("%s %q %q %q", s.Kind, s.Path, s.SQL.Table, s.HBase.Table)
+	switch s.Kind {
+	case "redis":
+		out += fmt.Sprintf(" %q %d %s", s.Redis.Prefix, s.Redis.DB, s.Redis.Layout)
+	case "hbase":
+		out += fmt.Sprintf(" %q", s.HBase.Family)
+	}
 	for _, side := range s.AB {
 		if side != nil {
 			out += " (" + store(side) + ")"

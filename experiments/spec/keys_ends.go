@@ -1,7 +1,5 @@
 package spec
 
-import "github.com/mortise-dev/mortise/dimjoin"
-
 // The keys of what lies at the pipeline's ends: brokers, stores, outputs.
 
 var kafkaBlock = &block{"kafka", "How brokers are reached, under the usual names.", []key{
@@ -38,44 +36,6 @@ var saslBlock = &block{"sasl", "Authentication to the brokers.", []key{
 	{name: "password", shape: text, secret: true, doc: "The password, for PLAIN and SCRAM; best written as ${NAME}."},
 	{name: "token", shape: text, secret: true, doc: "The token, for OAUTHBEARER; best written as ${NAME}."},
 }}
-
-var dimensionBlock = &block{"a dimension", "A table of key to row that an instance looks up.", []key{
-	{name: "key", shape: orList(field), required: true, doc: "The main field or fields that make the key."},
-	{name: "store", shape: of(storeBlock), required: true, doc: "Where the rows are: one of its keys."},
-	{name: "as_of", shape: enum(dimjoin.AsOfArrival, dimjoin.AsOfEmission, dimjoin.AsOfEventTime), def: dimjoin.AsOfArrival, doc: "Which version is read: as the impression comes in, as the instance goes out, or as valid at the event time."},
-	{name: "fields", shape: dict(identifier, fieldType), required: true, doc: "The fields of the rows and their types."},
-	{name: "missing", shape: enum(dimjoin.MissingNull, dimjoin.MissingDefault, dimjoin.MissingDeadLetter, dimjoin.MissingWait), def: dimjoin.MissingNull, doc: "What becomes of an impression whose key has no row: its fields are null, or zero values; it goes to dead letters; or it waits for the row."},
-}}
-
-// storeBlock is filled in below: a store of kind ab contains stores.
-var storeBlock = &block{name: "store", doc: "Where a dimension's rows are: exactly one key."}
-
-func init() {
-	storeBlock.keys = []key{
-		{name: "file", shape: of(&block{"file", "A file of rows.", []key{
-			{name: "path", shape: text, required: true, doc: "A CSV, JSON-lines or Parquet file."},
-		}}), doc: "A file that is read into memory."},
-		{name: "pebble", shape: of(&block{"pebble", "An embedded table.", []key{
-			{name: "path", shape: text, required: true, doc: "The table's directory."},
-		}}), doc: "An embedded table on disk."},
-		{name: "redis", shape: of(&block{"redis", "A Redis server or cluster.", []key{
-			{name: "addrs", shape: orList(text), required: true, doc: "Servers as host:port; several make a cluster."},
-		}}), doc: "Redis hashes."},
-		{name: "sql", shape: of(&block{"sql", "A table of a relational database.", []key{
-			{name: "driver", shape: text, required: true, doc: "The database driver, such as postgres or mysql."},
-			{name: "dsn", shape: text, required: true, secret: true, doc: "The connection string; best written as ${NAME}."},
-			{name: "table", shape: text, required: true, doc: "The table."},
-		}}), doc: "A table of a relational database."},
-		{name: "hbase", shape: of(&block{"hbase", "An HBase table.", []key{
-			{name: "zk", shape: text, required: true, doc: "The ZooKeeper quorum."},
-			{name: "table", shape: text, required: true, doc: "The table."},
-		}}), doc: "An HBase table."},
-		{name: "ab", shape: of(&block{"ab", "Two stores that are compared.", []key{
-			{name: "a", shape: of(storeBlock), required: true, doc: "The store that is used."},
-			{name: "b", shape: of(storeBlock), required: true, doc: "The store that is tried beside it."},
-		}}), doc: "Two stores side by side, to compare them."},
-	}
-}
 
 var outputBlock = &block{"output", "Where instances and dead letters go. At least one of topic and parquet.", []key{
 	{name: "topic", shape: of(outputTopicBlock), doc: "Instances as records of a Kafka topic."},

@@ -20,7 +20,6 @@ import (
 	"time"
 
 	mortise "github.com/mortise-dev/mortise"
-	"github.com/mortise-dev/mortise/dimjoin"
 	"github.com/mortise-dev/mortise/features"
 	"github.com/mortise-dev/mortise/internal/expression"
 )
@@ -35,7 +34,7 @@ type Experiment struct {
 	Sources    []Source // in file order
 	Join       Join
 	Features   []features.Definition // in file order
-	Dimensions []dimjoin.Definition  // in file order
+	Dimensions []Dimension           // in file order
 
 	FeatureStore FeatureStore
 	Instance     Instance

@@ -1,0 +1,50 @@
+package spec
+
+import (
+	"time"
+
+	"github.com/mortise-dev/mortise/dimjoin"
+)
+
+// Dimension is one declared dimension, and how it is read.
+type Dimension struct {
+	dimjoin.Definition
+	Read DimensionRead
+}
+
+// DimensionRead is how a dimension's store is asked.
+type DimensionRead struct {
+	CacheBytes       int64
+	TTL, NegativeTTL time.Duration
+	StaleFor         time.Duration
+	Timeout          time.Duration
+	Concurrency      int
+	Batch            int
+	Breaker          Breaker
+}
+
+// Breaker says when a store is left alone, and for how long.
+type Breaker struct {
+	ErrorPercent int
+	Requests     int
+	Sleep        time.Duration
+}
+
+// dimensionRead settles how the dimension n is read.
+func (l *loader) dimensionRead(n *node) DimensionRead {
+	c, b := n.get("cache"), n.get("breaker")
+	r := DimensionRead{
+		CacheBytes:  c.get("size").size(64_000_000),
+		TTL:         c.get("ttl").duration(time.Minute),
+		NegativeTTL: c.get("negative_ttl").duration(10 * time.Second),
+		StaleFor:    c.get("stale_for").duration(time.Hour),
+		Timeout:     n.get("timeout").duration(100 * time.Millisecond),
+		Concurrency: int(n.get("concurrency").int(8)),
+		Batch:       int(n.get("batch").int(500)),
+		Breaker:     Breaker{int(b.get("errors").int(50)), int(b.get("requests").int(20)), b.get("sleep").duration(5 * time.Second)},
+	}
+	if r.Breaker.ErrorPercent > 100 {
+		l.fail(b.get("errors").at, BadValue, "errors is %d; it is a percentage, from 1 to 100", r.Breaker.ErrorPercent)
+	}
+	return r
+}
