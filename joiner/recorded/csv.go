@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"github.com/mortise-dev/mortise/internal/csvrow"
 )
 
 // errOpenQuote is what a ReadError wraps for a quote that nothing closes.
@@ -23,7 +25,7 @@ type csvRows struct {
 	at      []int // the members' columns
 	layout  Layout
 
-	cells cells
+	cells csvrow.Cells
 	row   []byte // a row of several lines
 	plain []byte // a cell without its doubled quotes
 	out   []byte
@@ -43,7 +45,7 @@ func (c *csvRows) header(f *file, o *Options) error {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	for i := range c.cells.list {
+	for i := range c.cells.List {
 		name := string(bytes.TrimSpace(c.cell(row, i)))
 		c.columns = append(c.columns, Column{name, []string{name}})
 	}
@@ -61,7 +63,7 @@ func (c *csvRows) Next() (Line, error) {
 	if err != nil {
 		return Line{}, err
 	}
-	if len(c.cells.list) != len(c.columns) || c.cells.broken {
+	if len(c.cells.List) != len(c.columns) || c.cells.Broken {
 		c.appendCells(row)
 	} else {
 		c.appendMembers(row)
@@ -73,14 +75,14 @@ func (c *csvRows) appendMembers(row []byte) {
 	c.out = c.out[:0]
 	for i, at := range c.at {
 		c.out = append(c.out, c.layout.Leads[i]...)
-		c.out = c.members[i].AppendText(c.out, c.cell(row, at), c.cells.list[at].quoted)
+		c.out = c.members[i].AppendText(c.out, c.cell(row, at), c.cells.List[at].Quoted)
 	}
 	c.out = append(c.out, c.layout.Tail...)
 }
 
 func (c *csvRows) appendCells(row []byte) {
 	c.out = append(c.out[:0], '[')
-	for i := range c.cells.list {
+	for i := range c.cells.List {
 		if i > 0 {
 			c.out = append(c.out, ',')
 		}
@@ -101,8 +103,8 @@ func (c *csvRows) next() (row []byte, begins Line, err error) {
 		if row = withoutEnd(line); isBlank(row) && c.comma == ',' || len(row) == 0 {
 			continue
 		}
-		c.cells.reset()
-		if c.cells.split(row, c.comma) {
+		c.cells.Reset()
+		if c.cells.Split(row, c.comma) {
 			return row, begins, nil
 		}
 		row, err = c.more(line, begins)
@@ -117,109 +119,20 @@ func (c *csvRows) more(line []byte, begins Line) ([]byte, error) {
 		line, err := c.line()
 		if errors.Is(err, io.EOF) || err == nil && len(c.row)+len(line) > MaxLineBytes {
 			return nil, &ReadError{File: c.name, Line: begins.Number - 1, Byte: begins.Position, Err: errOpenQuote,
-				Cause: fmt.Sprintf("the quote that opens column %d is never closed: double it (\"\") if it belongs to the value", len(c.cells.list)+1)}
+				Cause: fmt.Sprintf("the quote that opens column %d is never closed: double it (\"\") if it belongs to the value", len(c.cells.List)+1)}
 		}
 		if err != nil {
 			return nil, err
 		}
 		c.row = append(c.row, line...)
-		if row := c.row[:len(c.row)-len(line)+len(withoutEnd(line))]; c.cells.split(row, c.comma) {
+		if row := c.row[:len(c.row)-len(line)+len(withoutEnd(line))]; c.cells.Split(row, c.comma) {
 			return row, nil
 		}
 	}
 }
 
 // cell returns a cell's text, valid until the next call.
-func (c *csvRows) cell(row []byte, i int) []byte {
-	at := c.cells.list[i]
-	text := row[at.from:at.to]
-	if !at.doubled {
-		return text
-	}
-	c.plain = c.plain[:0]
-	for {
-		q := bytes.IndexByte(text, '"')
-		if q < 0 {
-			return append(c.plain, text...)
-		}
-		c.plain = append(c.plain, text[:q+1]...)
-		text = text[q+1:]
-		if len(text) > 0 && text[0] == '"' {
-			text = text[1:]
-		}
-	}
-}
-
-// cell is where a cell's text lies in its row.
-type cell struct {
-	from, to int
-	quoted   bool
-	doubled  bool // it holds quotes, written twice
-}
-
-// cells splits a row.
-type cells struct {
-	list   []cell
-	broken bool // a closing quote is followed by text
-	open   bool // within quotes: the cell goes on in the next line
-	at     int  // where to go on
-	cur    cell
-}
-
-func (c *cells) reset() { c.list, c.broken, c.open, c.at = c.list[:0], false, false, 0 }
-
-// split goes on splitting row, which is what it was given before and more. It
-// reports whether the row is whole, which it is not within quotes.
-func (c *cells) split(row []byte, comma byte) (whole bool) {
-	for {
-		if !c.open && c.at < len(row) && row[c.at] == '"' {
-			c.open, c.cur = true, cell{from: c.at + 1, quoted: true}
-			c.at++
-		}
-		if !c.open {
-			end := bytes.IndexByte(row[c.at:], comma)
-			if end < 0 {
-				c.list = append(c.list, cell{from: c.at, to: len(row)})
-				return true
-			}
-			c.list = append(c.list, cell{from: c.at, to: c.at + end})
-			c.at += end + 1
-			continue
-		}
-		end := bytes.IndexByte(row[c.at:], '"')
-		if end < 0 {
-			c.at = len(row)
-			return false
-		}
-		c.cur.to = c.at + end
-		c.at += end + 1
-		if c.at < len(row) && row[c.at] == '"' {
-			c.cur.doubled = true
-			c.at++
-			continue
-		}
-		if c.close(row, comma) {
-			return true
-		}
-	}
-}
-
-// close ends a quoted cell; true at the end of the row.
-func (c *cells) close(row []byte, comma byte) (last bool) {
-	c.open = false
-	if c.at < len(row) && row[c.at] != comma {
-		c.broken = true
-		end := bytes.IndexByte(row[c.at:], comma)
-		if end < 0 {
-			end = len(row) - c.at
-		}
-		c.at += end
-		c.cur = cell{from: c.cur.from - 1, to: c.at} // as it stands
-	}
-	c.list = append(c.list, c.cur)
-	if c.at == len(row) {
-		return true
-	}
-	c.at++
-	return false
+func (c *csvRows) cell(row []byte, i int) (text []byte) {
+	text, c.plain = c.cells.Text(row, i, c.plain)
+	return text
 }

@@ -1,0 +1,269 @@
+package file
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/dimjoin"
+)
+
+// role is what a wanted column is for.
+type role uint8
+
+const (
+	ofKey role = iota
+	ofRow
+	ofFrom
+	ofTo
+)
+
+// want is a column that is wanted of the file. Its type has no kind where that is
+// not known: keys without declared types, and times of history.
+type want struct {
+	name  string
+	typ   mortise.Type
+	role  role
+	index int // of the key's part, or the field
+}
+
+// wants are the columns of a dimension. A column may be wanted twice.
+func wants(def *dimjoin.Definition) (all []want) {
+	for i, name := range def.Key {
+		w := want{name: name, role: ofKey, index: i}
+		if i < len(def.KeyTypes) {
+			w.typ = def.KeyTypes[i]
+		}
+		all = append(all, w)
+	}
+	for i, f := range def.Fields {
+		all = append(all, want{f.Name, f.Type, ofRow, i})
+	}
+	if def.History.Kept() {
+		all = append(all, want{name: def.History.From, role: ofFrom})
+		if def.History.To != "" {
+			all = append(all, want{name: def.History.To, role: ofTo})
+		}
+	}
+	return all
+}
+
+// rows reads a file's rows.
+type rows interface {
+	// next fills values, one for each want, null where there is none, valid until
+	// the next call, and returns the line that the row begins on; io.EOF ends them.
+	next(values []mortise.Value) (line int, err error)
+}
+
+// fault is what is wrong with a line, or with a column of it.
+type fault struct {
+	line   int
+	column string // with its name, as the format counts; empty for the whole line
+	err    error
+}
+
+// Error implements error.
+func (f *fault) Error() string {
+	if f.column == "" {
+		return f.err.Error()
+	}
+	return f.column + ": " + f.err.Error()
+}
+
+// load reads a whole file.
+func load(ctx context.Context, name string, r io.Reader, def *dimjoin.Definition) (*contents, error) {
+	c, err := newLoader(ctx, def).load(name, r)
+	var at *fault
+	if errors.As(err, &at) && at.line > 0 {
+		return nil, fmt.Errorf("%s:%d: %w", name, at.line, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return c, nil
+}
+
+type loader struct {
+	ctx     context.Context
+	def     *dimjoin.Definition
+	wants   []want
+	builder *builder
+	key     mortise.Row
+	row     mortise.Row
+	text    []byte
+}
+
+func newLoader(ctx context.Context, def *dimjoin.Definition) *loader {
+	return &loader{ctx: ctx, def: def, wants: wants(def), builder: newBuilder(def.Fields, def.History.Kept()),
+		key: make(mortise.Row, len(def.Key)), row: make(mortise.Row, len(def.Fields))}
+}
+
+func (l *loader) load(name string, r io.Reader) (*contents, error) {
+	text, err := newText(r)
+	if err != nil {
+		return nil, err
+	}
+	from, err := l.rows(name, text)
+	if err != nil {
+		return nil, err
+	}
+	values := make([]mortise.Value, len(l.wants))
+	for {
+		line, err := from.next(values)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil {
+			err = l.add(values, line)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if l.builder.rows%4096 == 0 && l.ctx.Err() != nil {
+			return nil, l.ctx.Err()
+		}
+	}
+	if l.builder.rows == 0 {
+		return nil, errors.New("it has no rows: a table needs one at least")
+	}
+	return l.builder.build()
+}
+
+// rows opens a file's rows by its name.
+func (l *loader) rows(name string, text *text) (rows, error) {
+	base := strings.ToLower(path.Base(name))
+	for _, packed := range []string{".gz", ".gzip", ".zst", ".zstd"} {
+		base = strings.TrimSuffix(base, packed)
+	}
+	switch path.Ext(base) {
+	case ".csv":
+		return newCSV(text, ',', l.wants, l.def)
+	case ".tsv", ".tab":
+		return newCSV(text, '\t', l.wants, l.def)
+	case ".jsonl", ".ndjson", ".json":
+		return newJSONL(text, l.wants, l.def), nil
+	}
+	return nil, errors.New("its name does not say what it is: name it .csv, .tsv or .jsonl")
+}
+
+// add adds a row.
+func (l *loader) add(values []mortise.Value, line int) error {
+	fromMS, toMS := dimjoin.Always, dimjoin.Latest
+	for i := range l.wants {
+		w, v := &l.wants[i], values[i]
+		ok := true
+		switch w.role {
+		case ofKey:
+			if v.IsNull() {
+				return &fault{line, "column " + w.name, errors.New("a part of the key is null: no impression could find this row")}
+			}
+			l.key[w.index] = v
+		case ofRow:
+			fitted, err := dimjoin.Fit(&l.def.Fields[w.index], v)
+			if err != nil {
+				return &fault{line, "", err}
+			}
+			l.row[w.index] = fitted
+		case ofFrom:
+			fromMS, ok = l.def.History.Begin(v)
+		case ofTo:
+			toMS, ok = l.def.History.End(v)
+		}
+		if !ok {
+			return &fault{line, "column " + w.name, fmt.Errorf("%s is no time; the history's unit is %s", dimjoin.Excerpt(dimjoin.AppendText(nil, v)), l.unit())}
+		}
+	}
+	if toMS < fromMS {
+		return &fault{line, "", errors.New("the row's validity ends before it begins")}
+	}
+	var ok bool
+	if l.text, ok = dimjoin.AppendKey(l.text[:0], l.key...); !ok {
+		return &fault{line, "", errors.New("a list cannot be a part of the key")}
+	}
+	if err := l.builder.add(l.text, l.row, fromMS, toMS, line); err != nil {
+		return &fault{line, "", err}
+	}
+	return nil
+}
+
+func (l *loader) unit() string {
+	if l.def.History.Unit == "" {
+		return dimjoin.DefaultUnit
+	}
+	return l.def.History.Unit
+}
+
+// lacking says that the file has no column of a want, or nil where it may lack it.
+func (w *want) lacking(def *dimjoin.Definition, columns []string) error {
+	if w.role == ofTo && w.name == dimjoin.DefaultTo {
+		return nil // versions then end where the next one begins
+	}
+	what := map[role]string{ofKey: "the key", ofRow: "a field", ofFrom: "the history's from", ofTo: "the history's to"}[w.role]
+	help := dimjoin.DidYouMean(w.name, columns)
+	return fmt.Errorf("it has no column %s, which is declared as %s of the dimension %s; %s", w.name, what, def.Name, help)
+}
+
+// text reads lines.
+type text struct {
+	*bufio.Reader
+	number int // of the last line
+	long   []byte
+}
+
+// maxLineBytes is the longest line that is read.
+const maxLineBytes = 64 << 20
+
+func newText(r io.Reader) (*text, error) {
+	t := &text{Reader: bufio.NewReaderSize(r, 128<<10)}
+	mark := []byte{0xef, 0xbb, 0xbf}
+	if head, err := t.Peek(len(mark)); err == nil && bytes.Equal(head, mark) {
+		_, _ = t.Discard(len(mark)) // peeked: they are there
+	}
+	return t, nil
+}
+
+// line returns the next line with its end, valid until the next call.
+func (t *text) line() ([]byte, error) {
+	data, err := t.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		t.long = t.long[:0]
+		for errors.Is(err, bufio.ErrBufferFull) && len(t.long) < maxLineBytes {
+			t.long = append(t.long, data...)
+			data, err = t.ReadSlice('\n')
+		}
+		t.long = append(t.long, data...)
+		data = t.long
+	}
+	if errors.Is(err, bufio.ErrBufferFull) {
+		return nil, &fault{t.number + 1, "", fmt.Errorf("the line has more than %d MiB; is this a file of lines?", maxLineBytes>>20)}
+	}
+	if errors.Is(err, io.EOF) && len(data) > 0 {
+		err = nil // the last line lacks its end
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, &fault{t.number + 1, "", err}
+	}
+	t.number++
+	return data, err
+}
+
+func withoutEnd(line []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte{'\n'}), []byte{'\r'})
+}
+
+// names are the wanted columns' names, each once.
+func names(all []want) (out []string) {
+	for _, w := range all {
+		if !slices.Contains(out, w.name) {
+			out = append(out, w.name)
+		}
+	}
+	return out
+}
