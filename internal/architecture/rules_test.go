@@ -67,7 +67,7 @@ var clients = []client{
 
 // pure are the packages whose output depends on their input alone. That is
 // what makes stream, batch and replay agree, and simulations repeatable.
-var pure = []string{".", "joiner/clean/...", "joiner", "joiner/memory", "joiner/segment", "features", "features/memory", "instances", "instances/compare", "instances/profile", "instances/report", "internal/expression", "loadtest/traffic"}
+var pure = []string{".", "joiner/clean/...", "joiner", "joiner/memory", "joiner/segment", "features", "features/memory", "dimjoin/changes", "instances", "instances/compare", "instances/profile", "instances/report", "internal/expression", "loadtest/traffic"}
 
 // impureImports are banned from pure packages.
 var impureImports = map[string]string{
