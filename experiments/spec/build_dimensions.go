@@ -50,15 +50,18 @@ func (l *loader) dimension(e *entry, main *sourceNode) (Dimension, bool) {
 			l.fail(n.get("as_of").at, BadDimension, "%s", err)
 		}
 	}
+	def.Changes = l.changes(n, &def.Definition, main)
 	def.History = l.history(n, &def.Definition)
 	return def, whole
 }
 
 // history settles where the versions of a row are told apart. A dimension that is
-// read as of event time has some, under the usual names where it says none.
+// read as of event time has some, under the usual names where it says none; so has
+// one that a change stream keeps in pebble.
 func (l *loader) history(n *node, def *dimjoin.Definition) dimjoin.History {
 	h := n.get("history")
-	if h == nil && (n.has("history") || def.AsOf != dimjoin.AsOfEventTime) {
+	wanted := def.AsOf == dimjoin.AsOfEventTime || n.has("changes") && def.Store.Kind == "pebble"
+	if h == nil && (n.has("history") || !wanted) {
 		return dimjoin.History{}
 	}
 	out := dimjoin.History{From: h.get("from").string(dimjoin.DefaultFrom), To: h.get("to").string(dimjoin.DefaultTo), Unit: h.get("unit").string(dimjoin.DefaultUnit)}

@@ -63,6 +63,11 @@ func (l *loader) deadLetters(n *node) {
 			l.fail(n.get("topic").at, Conflict, "dead letters would go into the topic of the source `%s`, and be read again", s.Name).Help = "give them a topic of their own"
 		}
 	}
+	for i := range l.exp.Dimensions {
+		if c := l.exp.Dimensions[i].Changes; c != nil && c.Topic == d.Topic {
+			l.fail(n.get("topic").at, Conflict, "dead letters would go into the changes of `%s`, and be read again", l.exp.Dimensions[i].Name).Help = "give them a topic of their own"
+		}
+	}
 }
 
 func (l *loader) parquet(n *node) {

@@ -9,7 +9,8 @@ import (
 // Dimension is one declared dimension, and how it is read.
 type Dimension struct {
 	dimjoin.Definition
-	Read DimensionRead
+	Read    DimensionRead
+	Changes *Changes // nil where nothing keeps the table up to date
 }
 
 // DimensionRead is how a dimension's store is asked.

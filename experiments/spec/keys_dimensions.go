@@ -9,6 +9,7 @@ var dimensionBlock = &block{"a dimension", "A table of key to row that an instan
 	{name: "history", shape: of(historyBlock), doc: "From when to when a row is valid: a key may then have several. as_of: event_time needs it, and takes the defaults of its keys where it is not given."},
 	{name: "fields", shape: dict(identifier, fieldType), required: true, doc: "The fields of the rows and their types."},
 	{name: "missing", shape: enum(dimjoin.MissingNull, dimjoin.MissingDefault, dimjoin.MissingDeadLetter, dimjoin.MissingWait), def: dimjoin.MissingNull, doc: "What becomes of an impression whose key has no row: its fields are null, or zero values; it goes to dead letters; or it waits for the row."},
+	{name: "changes", shape: of(changesBlock), doc: "A change stream that keeps the table up to date: into pebble with its history, each worker its own, or the latest rows into a store that workers share."},
 	{name: "cache", shape: of(cacheBlock), doc: "The rows that are kept in memory."},
 	{name: "timeout", shape: someSpan, def: "100ms", doc: "How long rows wait for one request to the store, before they are served as stale or missing."},
 	{name: "concurrency", shape: positive, def: "8", doc: "How many requests to the store are under way at once."},
