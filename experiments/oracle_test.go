@@ -11,6 +11,7 @@ import (
 
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/experiments/spec"
+	"github.com/mortise-dev/mortise/features"
 	"github.com/mortise-dev/mortise/loadtest/traffic"
 )
 
@@ -76,7 +77,8 @@ func oracle(t testing.TB, e *spec.Experiment, w *world) expected {
 			row.add(f, i.fields[f])
 		}
 		if len(e.Features) > 0 {
-			f := simFeature(escapeKey(i.text("request_id")), i.ts)
+			key, _ := features.EntityKey(nil, mortise.StringValue(i.text("request_id"))) // long ones are shortened
+			f := simFeature(string(key), i.ts)
 			row.add("simulated", f)
 			row.add("doubled", 2*f+1)
 		}
