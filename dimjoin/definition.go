@@ -40,11 +40,11 @@ type Definition struct {
 }
 
 // Columns are the fields as an instance sees them: nullable where a missing row
-// makes them null.
+// makes them null, be it that it was waited for in vain.
 func (d *Definition) Columns() mortise.Schema {
 	out := slices.Clone(d.Fields)
 	for i := range out {
-		out[i].Type.Nullable = out[i].Type.Nullable || d.Missing == MissingNull
+		out[i].Type.Nullable = out[i].Type.Nullable || d.Missing == MissingNull || d.Missing == MissingWait
 	}
 	return out
 }

@@ -11,7 +11,7 @@ import (
 
 func TestColumnsAreNullableWhereRowsMayMiss(t *testing.T) {
 	fields := mortise.Schema{{Name: "brand", Type: mortise.Type{Kind: mortise.String}}}
-	for missing, want := range map[string]string{MissingNull: "string?", MissingDefault: "string", MissingDeadLetter: "string", MissingWait: "string"} {
+	for missing, want := range map[string]string{MissingNull: "string?", MissingDefault: "string", MissingDeadLetter: "string", MissingWait: "string?"} {
 		d := Definition{Fields: fields, Missing: missing}
 		if got := d.Columns()[0].Type.String(); got != want {
 			t.Errorf("missing: %s makes the column %s, want %s", missing, got, want)
