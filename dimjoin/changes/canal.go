@@ -21,6 +21,10 @@ func (p *Parser) readCanal(rec *mortise.Record) error {
 	}
 	top := columnsOf(message)
 	kind := textOf(top["type"])
+	atMS, err := strconv.ParseInt(string(top["es"]), 10, 64)
+	if err == nil {
+		p.timeMS = max(atMS, 0)
+	}
 	switch kind {
 	case "INSERT", "UPDATE", "DELETE":
 	case "":
@@ -31,7 +35,6 @@ func (p *Parser) readCanal(rec *mortise.Record) error {
 	if string(top["isDdl"]) == "true" || !p.wanted(textOf(top["database"]), textOf(top["table"])) {
 		return nil
 	}
-	atMS, err := strconv.ParseInt(string(top["es"]), 10, 64)
 	if err != nil || atMS <= 0 {
 		return &mortise.RecordError{Reason: mortise.ReasonBadTime, Field: "es", Detail: "it is missing, or not a time: when the rows were changed is not known"}
 	}

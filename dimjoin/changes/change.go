@@ -60,8 +60,9 @@ type Parser struct {
 	read   func(p *Parser, rec *mortise.Record) error
 	schema connectSchema // Debezium's, as the last record had it
 
-	out   []Change
-	fault *mortise.RecordError
+	out    []Change
+	fault  *mortise.RecordError
+	timeMS int64 // of the record; 0 where it has none
 }
 
 var unitNanos = map[string]int64{"": 1e6, "s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1}
@@ -97,7 +98,7 @@ func NewParser(opts Options) (*Parser, error) {
 // An error is a *mortise.RecordError and says what part of the record cannot be
 // used; the changes that come with it can.
 func (p *Parser) Parse(rec *mortise.Record) ([]Change, error) {
-	p.out, p.fault = p.out[:0], nil
+	p.out, p.fault, p.timeMS = p.out[:0], nil, 0
 	if err := p.read(p, rec); err != nil {
 		return p.out, err
 	}
@@ -106,6 +107,10 @@ func (p *Parser) Parse(rec *mortise.Record) ([]Change, error) {
 	}
 	return p.out, nil
 }
+
+// TimeMS is when the database made what the last record tells of, though it be of
+// another table; false where it tells no time.
+func (p *Parser) TimeMS() (ms int64, ok bool) { return p.timeMS, p.timeMS > 0 }
 
 // open checks that a value is one JSON object.
 func open(value []byte) ([]byte, error) {

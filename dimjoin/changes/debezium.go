@@ -35,14 +35,18 @@ func (p *Parser) readDebezium(rec *mortise.Record) error {
 	if isObject(top["source"]) {
 		source = columnsOf(top["source"])
 	}
+	atMS, timed := eventTime(top, source)
+	if timed {
+		p.timeMS = max(atMS, 0)
+	}
 	if !p.wanted(textOf(source["db"]), textOf(source["schema"]), textOf(source["table"])) {
 		return nil
 	}
-	return p.event(rec, top, source, r)
+	return p.event(rec, top, r, atMS, timed)
 }
 
 // event reads the payload of a change event.
-func (p *Parser) event(rec *mortise.Record, top, source columns, r reading) error {
+func (p *Parser) event(rec *mortise.Record, top columns, r reading, atMS int64, timed bool) error {
 	op := textOf(top["op"])
 	switch op {
 	case "c", "u", "r", "d":
@@ -56,8 +60,7 @@ func (p *Parser) event(rec *mortise.Record, top, source columns, r reading) erro
 	default:
 		return badField("op", "expected c, u, d or r, found %q", op)
 	}
-	atMS, ok := eventTime(top, source)
-	if !ok || atMS < 0 || atMS == 0 && op != "r" { // connectors may know no time for rows that a snapshot finds
+	if !timed || atMS < 0 || atMS == 0 && op != "r" { // connectors may know no time for rows that a snapshot finds
 		return &mortise.RecordError{Reason: mortise.ReasonBadTime, Field: "source.ts_ms", Detail: "it is missing, or not a time: when the row was changed is not known"}
 	}
 	before, after := rowOf(top["before"]), rowOf(top["after"])

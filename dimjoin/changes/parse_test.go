@@ -126,9 +126,13 @@ func TestTables(t *testing.T) {
 	for table, want := range map[string]int{"": 1, "items": 1, "public.items": 1, "shop.items": 1, "shop.public.items": 1, "orders": 0, "shop": 0, "public": 0} {
 		opts := debeziumOptions(t)
 		opts.Table = table
-		cs, err := parser(t, opts).Parse(&mortise.Record{Value: []byte(event)})
+		p := parser(t, opts)
+		cs, err := p.Parse(&mortise.Record{Value: []byte(event)})
 		if err != nil || len(cs) != want {
 			t.Errorf("table %q: %d changes, %v", table, len(cs), err)
+		}
+		if ms, ok := p.TimeMS(); ms != 5 || !ok {
+			t.Errorf("table %q: the record's time is %d, %v", table, ms, ok)
 		}
 	}
 }

@@ -50,7 +50,7 @@ func (l *loader) dimension(e *entry, main *sourceNode) (Dimension, bool) {
 			l.fail(n.get("as_of").at, BadDimension, "%s", err)
 		}
 	}
-	def.Changes = l.changes(n, &def.Definition, main)
+	def.Changes = l.changes(n, &def.Definition)
 	def.History = l.history(n, &def.Definition)
 	return def, whole
 }

@@ -34,7 +34,7 @@ var changesBlock = &block{"changes", "A change stream that keeps the table up to
 }}
 
 // changes reads a dimension's change stream; nil when there is none.
-func (l *loader) changes(n *node, def *dimjoin.Definition, main *sourceNode) *Changes {
+func (l *loader) changes(n *node, def *dimjoin.Definition) *Changes {
 	c := n.get("changes")
 	if c == nil || c.kind != mapNode {
 		return nil
