@@ -54,7 +54,7 @@ func (w *Worker) produce(r *runner) error {
 // produceStaged hands over what tasks have kept back until they are committed.
 func (w *Worker) produceStaged() error {
 	for _, r := range w.runners {
-		if r.enrich == nil || !r.isSettled() {
+		if !r.defers || !r.isSettled() {
 			continue
 		}
 		if err := w.produce(r); err != nil {
@@ -130,7 +130,7 @@ func (r *runner) hasMoved() bool {
 }
 
 // isSettled reports whether where the task stands can be committed: its state is
-// not being rebuilt, it has begun to read, and no row of it waits for features.
+// not being rebuilt, it has begun to read, and no row of it waits for what it needs.
 func (r *runner) isSettled() bool { return r.rebuild == nil && slices.Min(r.next) >= 0 && !r.away() }
 
 // noteCommitted notes that the task is committed as it stands.

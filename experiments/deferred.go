@@ -14,12 +14,14 @@ import (
 // How a program puts off the rows that need more than the join knows.
 
 // needs is what the experiments' rows are made of beside labels, as an
-// Impression's env lays it out: main fields, then features, then what is computed.
+// Impression's env lays it out: main fields, then features, then dimensions, then
+// what is computed.
 type needs struct {
 	main     []int   // slots, in rows of the main stream, of the fields that are kept
 	entities [][]int // per Pipeline.Entities: slots in rows of the main stream
+	dims     []neededDimension
 	width    int
-	raw      bool // the raw value is kept: a computed feature may fail on a row
+	raw      bool // the raw value is kept: a computed feature may fail on a row, or a dimension have none
 }
 
 // computed is one feature that is an expression over others.
@@ -45,6 +47,7 @@ func newNeeds(p *Pipeline, main *clean.Source, parts []part) needs {
 		}
 	}
 	n.width = len(n.main) + len(p.Features)
+	n.addDimensions(p, main)
 	for exp := range parts {
 		if parts[exp].spec.Enriched() {
 			n.bind(p, main, exp, &parts[exp])
@@ -87,7 +90,7 @@ func (n *needs) bind(p *Pipeline, main *clean.Source, exp int, pt *part) {
 		}
 		return slices.Index(n.main, main.Slot(exp, name))
 	}
-	next := len(n.main) + len(p.Features)
+	next := n.bindDimensions(p, exp, pt, at)
 	for _, def := range pt.spec.NeededFeatures() {
 		if !def.IsExpr() {
 			continue
@@ -107,7 +110,7 @@ func (n *needs) bind(p *Pipeline, main *clean.Source, exp int, pt *part) {
 }
 
 // putOff keeps the row of experiment exp's instance until its impression has its
-// features.
+// features and dimensions.
 func (g *program) putOff(exp int, em joiner.Emission, positive bool) {
 	if g.batch == nil {
 		g.batch = &Batch{}
@@ -123,13 +126,16 @@ func (g *program) putOff(exp int, em joiner.Emission, positive bool) {
 	labels := b.labels.take(len(in.Labels))
 	copy(labels, in.Labels)
 	in.Labels = labels
+	for i := range g.parts[exp].dims {
+		g.lookUp(b, &b.Impressions[n-1], g.parts[exp].dims[i].dim)
+	}
 	b.rows = append(b.rows, deferredRow{impression: n - 1, exp: exp, positive: positive, emission: em, instance: in})
 }
 
 // keepOpen copies of the open impression what rows and lookups need.
 func (g *program) keepOpen(b *Batch) {
 	b.lastOpen = g.opened
-	im := Impression{TimeMS: g.open.TimeMS, Keys: b.keys.take(len(g.needs.entities)), env: b.values.take(g.needs.width), entry: *g.open}
+	im := Impression{TimeMS: g.open.TimeMS, Keys: b.keys.take(len(g.needs.entities)), env: b.values.take(g.needs.width), answers: b.places.take(len(g.needs.dims)), entry: *g.open}
 	kept := len(g.needs.main)
 	for i, slot := range g.needs.main {
 		im.env[i] = b.text.value(g.row[slot])
@@ -168,13 +174,17 @@ func (g *program) takeBatch() *Batch {
 	return b
 }
 
-// finish writes the rows of a batch that has its features. retract is called for
+// finish writes the rows of a batch that has its features and dimensions. retract is called for
 // a row that cannot be written after all.
 func (g *program) finish(b *Batch, retract func(r *deferredRow, e *joiner.Entry, why *mortise.RecordError)) error {
 	for i := range b.rows {
 		r := &b.rows[i]
 		pt, im := &g.parts[r.exp], &b.Impressions[r.impression]
-		if why := pt.compute(im.env); why != nil {
+		why := g.takeDimensions(b, im, pt)
+		if why == nil {
+			why = pt.compute(im.env)
+		}
+		if why != nil {
 			retract(r, &im.entry, why)
 			if err := g.sink.DeadLetter(1<<r.exp, g.pipeline.rejected(&im.entry, why)); err != nil {
 				return err
@@ -183,7 +193,7 @@ func (g *program) finish(b *Batch, retract func(r *deferredRow, e *joiner.Entry,
 		}
 		own := pt.inst
 		pt.inst = r.instance
-		pt.inst.Selected = own.Selected
+		pt.inst.Selected, pt.inst.Degraded = own.Selected, pt.degraded
 		err := g.write(r.exp, im.env)
 		pt.inst = own
 		if err != nil {

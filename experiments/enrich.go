@@ -4,16 +4,17 @@ import (
 	"context"
 
 	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/dimjoin"
 	"github.com/mortise-dev/mortise/experiments/spec"
 	"github.com/mortise-dev/mortise/features"
 	"github.com/mortise-dev/mortise/instances"
 	"github.com/mortise-dev/mortise/joiner"
 )
 
-// Enrichment fills rows, between their close and their encoding, with what the
-// join does not know: features as of the impression. A closed impression waits
-// for it in a Batch, beside intake: a slow store delays its own rows, not what
-// comes in. Its methods may be called by several tasks at once.
+// Enrichment fills rows, between their close and their encoding, with features as
+// of the impression. A closed impression waits for it, and for Dimensions, in a
+// Batch, beside intake: a slow store delays its own rows, not what comes in. Its
+// methods may be called by several tasks at once.
 type Enrichment interface {
 	// FinalMS is the event time up to which features are final: impressions of
 	// that time and later are held open, whatever their deadline. It answers at
@@ -24,17 +25,24 @@ type Enrichment interface {
 	Enrich(ctx context.Context, b *Batch) error
 }
 
-// Batch is the closed impressions of one task that wait for their features. The
-// task gives it away to Enrich and takes it back.
+// Batch is the closed impressions of one task that wait for their features and
+// dimensions. The task gives it away to those who read them and takes it back.
 type Batch struct {
 	Partition   int32
 	Impressions []Impression
+	// Dimensions are the lookups to be answered, for each of Pipeline.Dimensions
+	// those of the impressions whose rows need it.
+	Dimensions [][]dimjoin.Answer
+
+	observed [][]dimjoin.Answer // the same, of those that were answered on arrival
+	arrivals uint64             // which reads on arrival it waits for
 
 	rows     []deferredRow
 	lastOpen uint64 // which Open the last impression is of
 	text     arena
 	values   slab[mortise.Value]
 	keys     slab[[]byte]
+	places   slab[place]
 	labels   slab[instances.LabelValue]
 	done     chan struct{} // closed when Enrich has returned
 	err      error         // of it
@@ -50,8 +58,32 @@ type Impression struct {
 	// is valid as long as the batch is.
 	Features mortise.Row
 
-	env   mortise.Row // main fields that are needed, then Features, then what is computed of them
-	entry joiner.Entry
+	env     mortise.Row // main fields that are needed, then Features, then dimensions, then what is computed of them
+	answers []place     // per Pipeline.Dimensions
+	entry   joiner.Entry
+}
+
+// place is where in its batch an impression's lookup of a dimension is.
+type place struct {
+	list int8 // none, or in which list
+	at   int32
+}
+
+const (
+	notLookedUp int8 = iota
+	inDimensions
+	inObserved
+)
+
+// answer returns the impression's answer of a dimension; nil where it has none.
+func (b *Batch) answer(im *Impression, dim int) *dimjoin.Answer {
+	switch p := im.answers[dim]; p.list {
+	case inDimensions:
+		return &b.Dimensions[dim][p.at]
+	case inObserved:
+		return &b.observed[dim][p.at]
+	}
+	return nil
 }
 
 // deferredRow is one experiment's row of an impression.

@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -9,7 +10,7 @@ import (
 	"github.com/mortise-dev/mortise/joiner"
 )
 
-// How closed impressions wait for their features beside intake.
+// How closed impressions wait for their features and dimensions beside intake.
 //
 // A task closes a bounded number of impressions, gives the batch away, and closes
 // no more until it is back. Its rows are produced with the commit that moves its
@@ -30,11 +31,40 @@ func (r *runner) launch() {
 		return
 	}
 	b.Partition, b.done = r.partition, make(chan struct{})
+	if b.observed != nil {
+		b.arrivals = r.prog.seen.through()
+	}
 	r.flying = b
 	r.spawn(func() {
 		defer close(b.done)
-		b.err = r.enrich.Enrich(r.life, b)
+		b.err = r.fill(b)
 	})
+}
+
+// fill reads features and dimensions of a batch at the same time.
+func (r *runner) fill(b *Batch) error {
+	if b.Dimensions == nil {
+		return r.enrichBatch(b)
+	}
+	var err error
+	done := make(chan struct{})
+	r.spawn(func() {
+		defer close(done)
+		err = readDimensions(r.life, r.dims, b.Dimensions)
+	})
+	featuresErr := r.enrichBatch(b)
+	<-done
+	return errors.Join(featuresErr, err)
+}
+
+func (r *runner) enrichBatch(b *Batch) error {
+	if r.enrich == nil {
+		return nil
+	}
+	if err := r.enrich.Enrich(r.life, b); err != nil {
+		return fmt.Errorf("reading features: %w", err)
+	}
+	return nil
 }
 
 // land writes the rows of the batch that was away, if it is back, and reports
@@ -43,16 +73,18 @@ func (r *runner) land() (bool, error) {
 	if r.flying == nil {
 		return true, nil
 	}
-	select {
-	case <-r.flying.done:
-	default:
+	b := r.flying
+	if !isDone(b.done) {
 		return false, nil
 	}
-	b := r.flying
-	r.flying = nil
 	if b.err != nil {
-		return false, fmt.Errorf("reading features of %d impressions: %w", len(b.Impressions), b.err)
+		return false, fmt.Errorf("filling the rows of %d impressions: %w", len(b.Impressions), b.err)
 	}
+	if !r.arrived(b) {
+		return false, nil
+	}
+	r.flying = nil
+	r.takeObserved(b)
 	return true, r.prog.finish(b, r.retract)
 }
 
@@ -73,10 +105,20 @@ func (r *runner) settle(ctx context.Context) error {
 		if r.flying == nil {
 			r.launch()
 		}
+		if err := r.readArrivals(); err != nil {
+			return err
+		}
+		wait := r.flying.done
+		if isDone(wait) && r.prog.seen != nil && r.prog.seen.flight != nil {
+			wait = r.prog.seen.flight.done
+		}
 		select {
-		case <-r.flying.done:
+		case <-wait:
 		case <-ctx.Done():
 			return ctx.Err()
+		}
+		if err := r.readArrivals(); err != nil {
+			return err
 		}
 		if _, err := r.land(); err != nil {
 			return err
@@ -85,11 +127,20 @@ func (r *runner) settle(ctx context.Context) error {
 	return nil
 }
 
+func isDone(done chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
+}
+
 // settleTasks makes tasks committable whose rows were away at the last commit
 // too; with all, every task.
 func (w *Worker) settleTasks(ctx context.Context, all bool) error {
 	for _, r := range w.runners {
-		if r.enrich == nil || !r.away() {
+		if !r.defers || !r.away() {
 			continue
 		}
 		if !r.owed && !all {
@@ -116,7 +167,7 @@ func (w *Worker) owes() bool {
 // isFull reports whether a task has put out so much that it has to be committed.
 func (w *Worker) isFull() bool {
 	for _, r := range w.runners {
-		if r.enrich != nil && r.isFull() {
+		if r.defers && r.isFull() {
 			return true
 		}
 	}

@@ -160,8 +160,15 @@ func (w *Worker) newRunner(partition int32, store joiner.Store) (*runner, error)
 		return nil, err
 	}
 	r.acceptLost = w.opts.AcceptGap
+	r.life, r.spawn = w.life, w.opts.Go
 	if len(w.pipeline.Features) > 0 {
-		r.enrich, r.life, r.spawn = w.opts.Enrichment, w.life, w.opts.Go
+		r.defers, r.enrich = true, w.opts.Enrichment
+	}
+	if len(w.pipeline.Dimensions) > 0 {
+		r.defers, r.dims = true, w.opts.Dimensions
+		if r.prog.asOf = w.opts.Recorded; !w.opts.Recorded {
+			r.prog.seen = newObservations(w.pipeline)
+		}
 	}
 	if w.opts.Profile {
 		r.out.profiled(w.pipeline)

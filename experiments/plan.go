@@ -21,16 +21,18 @@ type Pipeline struct {
 	Sources     []Input // main first, then the label sources by topic
 	KeySets     []KeySet
 	Join        joiner.Options
-	Entities    []Entity  // that features are read by
-	Features    []Feature // that rows need, each once
+	Entities    []Entity    // that features are read by
+	Features    []Feature   // that rows need, each once
+	Dimensions  []Dimension // that rows need, each once
 
 	share   string  // what experiments must have in common
 	windows [][]int // [experiment][label in file order] → join window
 	columns []*instances.Columns
 
-	registry  Registry   // of records and rows that name their schemas; nil until Plan.UseRegistry
-	rowIDs    []rowID    // per experiment; as registry
-	featureAt [][]string // [experiment][index in Features] → its name there; empty where it does not need it
+	registry    Registry   // of records and rows that name their schemas; nil until Plan.UseRegistry
+	rowIDs      []rowID    // per experiment; as registry
+	dimensionAt [][]int    // [experiment][its needed dimensions, in file order] → index in Dimensions
+	featureAt   [][]string // [experiment][index in Features] → its name there; empty where it does not need it
 }
 
 // Input is one topic that a pipeline reads.
@@ -101,6 +103,7 @@ func (p *Pipeline) compile() error {
 	}
 	o.EnsureDefaults()
 	p.addLookups()
+	p.addDimensions()
 	for _, e := range p.Experiments {
 		if err := p.addColumns(e); err != nil {
 			return err
@@ -238,6 +241,9 @@ func (p *Pipeline) cleaners() ([]*clean.Source, error) {
 		first := in.Specs[0]
 		opts := clean.Options{Name: first.Name, TimeField: first.TimeField, TimeUnit: first.TimeUnit, Keys: in.compact(),
 			PartitionBy: PartitionFields(p.Experiments[0], first), Strict: i != 0, IntakeKeys: i != 0 || p.Join.Early}
+		if i == 0 {
+			opts.Also = p.arrivalKeys()
+		}
 		if first.Clean != "" {
 			fn, ok := clean.Lookup(first.Clean)
 			if !ok {

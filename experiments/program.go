@@ -40,7 +40,9 @@ type program struct {
 	sampleKey []byte
 
 	needs   needs
-	batch   *Batch // rows that wait for their features; nil while there are none
+	seen    *observations // what dimensions were on arrival; nil where nothing is read then
+	asOf    bool          // the input is recorded: what is to be read on arrival is read as of then
+	batch   *Batch        // rows that wait for their features or dimensions; nil while there are none
 	keyText []byte
 	entity  []mortise.Value
 }
@@ -64,6 +66,8 @@ type part struct {
 
 	deferred bool // its rows need more than the join knows; selects are slots of an env
 	computed []computed
+	dims     []usedDimension
+	degraded []string // of the row in hand
 }
 
 // labelEval evaluates one label of one experiment.

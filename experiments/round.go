@@ -48,7 +48,7 @@ func (w *Worker) round(ctx context.Context) error {
 	}
 	for _, r := range w.runners {
 		w.dirty = w.dirty || !r.out.empty()
-		if r.enrich != nil {
+		if r.defers {
 			continue // with the commit
 		}
 		if err := w.produce(r); err != nil {

@@ -45,12 +45,16 @@ type runner struct {
 	kept     []byte         // its value as the task keeps it
 
 	prog   *program
+	defers bool            // some rows need more than the join knows
 	enrich Enrichment      // nil where no row needs it
+	dims   Dimensions      // as enrich
 	life   context.Context //nolint:containedctx // of what is given away, which outlives the call
 	spawn  func(func())
 	traced func(joiner.Trace)
-	flying *Batch // closed impressions that wait for their features
+	flying *Batch // closed impressions that wait for what their rows need
 	owed   bool   // the last commit had to leave the task out
+
+	forgotMS int64 // the cursor when observations were gone through last
 
 	committed struct { // where the task stood when it was committed last
 		finished bool
@@ -248,6 +252,9 @@ func (r *runner) takeOne(in int, read *mortise.Record, nowMS int64) error {
 			reason = checker.Fault(bits.TrailingZeros32(undecoded)).Reason
 		}
 	}
+	if in == 0 && r.prog.seen != nil && accept != 0 {
+		r.noteArrival(reader, accept, read.Offset, ev.TimeMS)
+	}
 	return r.task.Add(&joiner.Event{Source: in, TimeMS: ev.TimeMS, Partition: rec.Partition, Offset: read.Offset,
 		Accept: accept, Bad: bad, BadReason: reason, Keys: ev.Keys, Value: r.keep(in, rec, ev.Value)})
 }
@@ -284,20 +291,26 @@ func letter(p *Pipeline, in int, rec *mortise.Record, why *mortise.RecordError) 
 
 // advance moves the watermark and closes at most limit impressions.
 func (r *runner) advance(nowMS int64, limit int) error {
+	if err := r.readArrivals(); err != nil {
+		return err
+	}
 	if r.rebuild != nil {
 		return nil
 	}
 	r.task.Advance(r.clock.Advance(nowMS))
 	r.due = false
+	r.forgetArrivals()
 	if landed, err := r.land(); !landed || err != nil {
 		return err
 	}
-	if r.enrich != nil {
+	if r.defers {
 		if r.owed = r.owed || r.isFull(); r.owed {
 			r.launch()
 			return nil
 		}
-		r.task.HoldFrom(r.enrich.FinalMS())
+		if r.enrich != nil {
+			r.task.HoldFrom(r.enrich.FinalMS())
+		}
 	}
 	var done bool
 	var err error
@@ -314,7 +327,7 @@ func (r *runner) advance(nowMS int64, limit int) error {
 	return err
 }
 
-// waits reports whether the task can go on only when features are there.
+// waits reports whether the task can go on only when what rows need is there.
 func (r *runner) waits() bool { return r.owed || r.flying != nil || r.task.Held() }
 
 // setEnds fixes where each input ends; an input that is there already has ended.

@@ -60,6 +60,13 @@ type WorkerOptions struct {
 	// Enrichment fills rows with features. It is needed where the pipeline has
 	// some; where it has none it is not asked.
 	Enrichment Enrichment
+	// Dimensions reads the dimensions of rows. It is needed where the pipeline has
+	// some; where it has none it is not asked.
+	Dimensions Dimensions
+	// Recorded says that impressions are no longer coming in: a dimension that is to
+	// be read on arrival is read as of the impression's time where its store tells
+	// what was valid then, else as it is now.
+	Recorded bool
 	// AcceptGap goes on where a log no longer holds what has to be read again,
 	// and counts what is lost, instead of ending with a *GapError.
 	AcceptGap bool
@@ -175,6 +182,9 @@ func NewWorker(p *Pipeline, t Transport, s States, group string, opts WorkerOpti
 	}
 	if len(p.Features) > 0 && opts.Enrichment == nil {
 		return nil, fmt.Errorf("%s: its rows have features: give WorkerOptions.Enrichment, which reads them", p.Experiments[0].Path)
+	}
+	if len(p.Dimensions) > 0 && opts.Dimensions == nil {
+		return nil, fmt.Errorf("%s: its rows have dimensions: give WorkerOptions.Dimensions, which reads them", p.Experiments[0].Path)
 	}
 	for exp, e := range p.Experiments {
 		if e.Output.DeadLetter.Topic == "" && opts.Letters == nil {

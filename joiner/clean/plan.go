@@ -104,7 +104,7 @@ func (s *Source) planDecode() plan {
 	return p
 }
 
-// planIntake reads event time, keys, and what the wheres read.
+// planIntake reads event time, keys, what the wheres read, and Also.
 func (s *Source) planIntake() plan {
 	p := plan{}
 	users := make([]uint32, len(s.derive))
@@ -122,6 +122,9 @@ func (s *Source) planIntake() plan {
 			p.take(s, &s.derive[at], s.derive[at].users, users)
 			users[at] |= s.derive[at].users
 		}
+	}
+	for _, slot := range s.also {
+		p.want(s, slot)
 	}
 	for at := range users {
 		if users[at] != 0 {

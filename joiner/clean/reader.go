@@ -83,6 +83,10 @@ func (s *Source) NewReader() *Reader {
 // it is not.
 func (r *Reader) Fault(exp int) *mortise.RecordError { return r.faults[exp] }
 
+// Taken returns the value that Intake has just read of the i-th field of
+// Options.Also; nothing where the record has none of the declared type.
+func (r *Reader) Taken(i int) mortise.Value { return r.row[r.src.also[i]] }
+
 // Intake makes an event of a record. The error is a *mortise.RecordError, for a
 // record that no experiment can use: ReasonCleanDropped and ReasonCleanFailed,
 // ReasonBadJSON, ReasonBadSchema, ReasonBadTime, ReasonMissingKey, or the first experiment's fault

@@ -25,6 +25,8 @@ type Options struct {
 	// PartitionBy are the fields that the topic is keyed by; none skips the
 	// partition key.
 	PartitionBy []string
+	// Also are declared fields that Intake reads too, for Reader.Taken.
+	Also []string
 	// Experiments share the pipeline, at most 32; bit i of every mask is the i-th.
 	Experiments []Experiment
 	// Format is how records are encoded. The default, nil, is JSON.
@@ -66,6 +68,7 @@ type Source struct {
 	slots  []map[string]int // per experiment: a field's position in rows
 	keys   [][]int
 	parts  []int
+	also   []int
 	atOnce uint32 // experiments without a where
 	intake plan
 	decode plan
@@ -132,6 +135,13 @@ func (s *Source) compile() (err error) {
 		if s.parts, err = s.keySlots(opts.PartitionBy); err != nil {
 			return fmt.Errorf("partition_by: %w", err)
 		}
+	}
+	for _, name := range opts.Also {
+		slot := s.fieldSlot(name)
+		if slot == len(s.fields) {
+			return fmt.Errorf("field %s is not declared: add it to the source's fields", name)
+		}
+		s.also = append(s.also, slot)
 	}
 	s.intake, s.decode = s.planIntake(), s.planDecode()
 	return nil
