@@ -97,3 +97,15 @@ func (p *Pipeline) arrivalKeys() (fields []string) {
 	}
 	return fields
 }
+
+// DimensionUsers are the names of the experiments whose rows need a dimension.
+func (p *Plan) DimensionUsers(id string) (names []string) {
+	for _, pipeline := range p.Pipelines {
+		for exp, e := range pipeline.Experiments {
+			if slices.ContainsFunc(pipeline.dimensionAt[exp], func(dim int) bool { return pipeline.Dimensions[dim].ID == id }) {
+				names = append(names, e.Name)
+			}
+		}
+	}
+	return names
+}

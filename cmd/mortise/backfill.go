@@ -17,6 +17,7 @@ import (
 
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/experiments/backfill"
+	"github.com/mortise-dev/mortise/experiments/dimensions"
 	"github.com/mortise-dev/mortise/experiments/spec"
 	"github.com/mortise-dev/mortise/internal/objectstore"
 )
@@ -146,7 +147,15 @@ func (c *console) backfill(ctx context.Context, f *backfillFlags, args []string)
 	stop := c.watchBackfill(job)
 	var tiles scratchTiles
 	defer func() { err = errors.Join(err, tiles.close()) }()
-	job.Before = func(ctx context.Context, job *backfill.Job) error { return tiles.fill(ctx, f.scratch, plan, job) }
+	var dims *dimensions.Set
+	defer func() { err = errors.Join(err, dims.Close()) }()
+	job.Before = func(ctx context.Context, job *backfill.Job) (err error) {
+		if dims, err = c.dimensions(ctx, plan); err != nil {
+			return err
+		}
+		job.Dimensions = dims.For(job.Pipeline)
+		return tiles.fill(ctx, f.scratch, plan, job)
+	}
 	report, err := backfill.Run(ctx, *job)
 	stop()
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -39,7 +40,7 @@ as which row. With --key only those of one join key.`,
 	return cmd
 }
 
-func (c *console) debug(ctx context.Context, f *debugFlags, args []string) error {
+func (c *console) debug(ctx context.Context, f *debugFlags, args []string) (err error) {
 	inputs, err := parseInputs(f.inputs)
 	if err != nil {
 		return err
@@ -65,12 +66,17 @@ func (c *console) debug(ctx context.Context, f *debugFlags, args []string) error
 	if err != nil {
 		return err
 	}
+	dims, err := c.dimensions(ctx, plan)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dims.Close()) }()
 	t := offline.New(rec.merged, rec.topics, p.Inputs(), func(o *experiments.Output) error {
 		stories.Produced(o)
 		return nil
 	})
 	w, err := experiments.NewWorker(p, t, memoryStates{}, "debug", experiments.WorkerOptions{
-		UntilEnd: true, InputDone: t.InputDone(), Parallel: 1, Trace: stories.Trace, Log: c.logger(), Enrichment: enrichment,
+		UntilEnd: true, InputDone: t.InputDone(), Parallel: 1, Trace: stories.Trace, Log: c.logger(), Enrichment: enrichment, Dimensions: dims.For(p), Recorded: true,
 		Letters: func(string, []byte) error { return nil },
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/experiments/dimensions"
 	"github.com/mortise-dev/mortise/experiments/kafka"
 	"github.com/mortise-dev/mortise/experiments/telemetry"
 )
@@ -102,6 +103,7 @@ type crew struct {
 	admin       *kafka.Admin         // for what they ask about their groups
 	conn        kafka.Connection
 	features    *featuring
+	dims        *dimensions.Set
 	shuffles    []*shuffling // per worker
 	archives    []*archiving // per worker
 	once        sync.Once
@@ -149,6 +151,7 @@ func (cr *crew) close() {
 			_ = a.close() // what is published is published
 		}
 		_ = cr.features.close() // what is committed is there
+		_ = cr.dims.Close()     // they are only read
 		if cr.admin != nil {
 			cr.admin.Close()
 		}
@@ -186,6 +189,9 @@ func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Pl
 	if cr.features, err = c.features(ctx, f.featureOptions(plan, cl, id), plan, cl, letters, inputDone); err != nil {
 		return nil, err
 	}
+	if cr.dims, err = c.dimensions(ctx, plan); err != nil {
+		return nil, err
+	}
 	for _, p := range plan.Pipelines {
 		group := f.groupOf(plan, p)
 		tasks, err := p.Tasks(cl.partitions)
@@ -221,6 +227,7 @@ func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Pl
 		if wo.Enrichment, err = cr.features.enrichment(ctx, p); err != nil {
 			return nil, err
 		}
+		wo.Dimensions = cr.dims.For(p)
 		checkpoints, every, err := c.checkpoints(ctx, f, p, states.db, group, id)
 		if err != nil {
 			return nil, err

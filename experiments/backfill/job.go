@@ -42,6 +42,8 @@ type Job struct {
 	// Enrichment reads the rows' features; FillFeatures sets it. It is needed where
 	// the pipeline has some.
 	Enrichment experiments.Enrichment
+	// Dimensions reads the rows' dimensions. It is needed where the pipeline has some.
+	Dimensions experiments.Dimensions
 	// Splits is how many splits there are. The default follows from the inputs' size.
 	Splits int
 	// Shard is which part of the splits this run works on, of Shards. The default is

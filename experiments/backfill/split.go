@@ -77,7 +77,7 @@ func (s *splitRun) work(ctx context.Context, i int) (err error) {
 		release()
 	}()
 	w, err := experiments.NewWorker(s.pipe, f, states, s.origin, experiments.WorkerOptions{
-		UntilEnd: true, InputDone: f.done, Parallel: 1, Enrichment: s.job.Enrichment, PollRecords: fedRecords, Log: s.log,
+		UntilEnd: true, InputDone: f.done, Parallel: 1, Enrichment: s.job.Enrichment, Dimensions: s.job.Dimensions, Recorded: true, PollRecords: fedRecords, Log: s.log,
 		Now:     func() time.Time { return time.UnixMilli(s.plan.NowMS) }, // it stands, so that nothing is committed before the end
 		Rows:    func(_ int32, _ int, in *instances.Instance) error { return s.row(ctx, in) },
 		Locate:  func(dl *mortise.DeadLetter) { f.locate(s.pipe, dl) },

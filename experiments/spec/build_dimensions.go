@@ -25,7 +25,6 @@ func (l *loader) buildDimensions(root *node, main *sourceNode) {
 		}
 	}
 	l.faultyParts = l.faultyParts || len(l.exp.Dimensions) != len(n.entries)
-	l.fail(root.find("dimensions").at, NotBuilt, "dimensions are checked, but this version cannot look them up yet").Help = "remove the block to run"
 }
 
 func (l *loader) dimension(e *entry, main *sourceNode) (Dimension, bool) {
@@ -36,6 +35,9 @@ func (l *loader) dimension(e *entry, main *sourceNode) (Dimension, bool) {
 		AsOf:    n.get("as_of").string(dimjoin.AsOfArrival),
 		Missing: n.get("missing").string(dimjoin.MissingNull),
 	}, Read: l.dimensionRead(n)}
+	if def.Missing == dimjoin.MissingWait {
+		l.fail(n.get("missing").at, NotBuilt, "this version cannot hold impressions until their rows are there").Help = "use missing: null, default or dead_letter"
+	}
 	if n.whole("key") && l.keyFields(n.get("key"), main, "the key of the dimension `"+e.key+"`") {
 		for _, name := range def.Key {
 			fields := main.source.Fields

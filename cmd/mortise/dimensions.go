@@ -1,0 +1,13 @@
+package main
+
+import (
+	"context"
+
+	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/experiments/dimensions"
+)
+
+// dimensions opens the tables that rows of the plan need.
+func (c *console) dimensions(ctx context.Context, plan *experiments.Plan) (*dimensions.Set, error) {
+	return dimensions.Open(ctx, plan, dimensions.Options{Log: c.logger()})
+}

@@ -1,0 +1,9 @@
+// Package dimensions reads the dimensions of the rows of a plan: it is where
+// stage 6 wires stage 4, dimjoin, to stores. It opens every table that rows need
+// once, whichever experiments and pipelines declare it, with a reader over it, and
+// implements experiments.Dimensions for each pipeline.
+//
+//	open.go     which store a declaration names → a dimjoin.Table
+//	options.go  what a declaration says of reading → dimjoin.Options
+//	set.go      all tables of a plan; what a pipeline reads of them
+package dimensions
