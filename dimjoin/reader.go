@@ -46,14 +46,18 @@ func (r *Reader) Stats() Stats { return r.count.snapshot() }
 
 // Read answers every one of answers.
 func (r *Reader) Read(ctx context.Context, answers []Answer) {
-	index := map[string]int{}
+	type version struct {
+		key    string
+		asOfMS int64
+	}
+	index := map[version]int{}
 	var lookups []Lookup
 	for i := range answers {
 		a := &answers[i]
-		if _, ok := index[string(a.Key)]; a.Key == nil || ok {
+		if _, ok := index[version{string(a.Key), a.AsOfMS}]; a.Key == nil || ok {
 			continue
 		}
-		index[string(a.Key)] = len(lookups)
+		index[version{string(a.Key), a.AsOfMS}] = len(lookups)
 		lookups = append(lookups, Lookup{Key: a.Key, Values: a.Values, AsOfMS: a.AsOfMS})
 	}
 	err := r.table.Read(ctx, lookups)
@@ -61,7 +65,7 @@ func (r *Reader) Read(ctx context.Context, answers []Answer) {
 		a := &answers[i]
 		var found mortise.Row
 		if a.Key != nil && err == nil {
-			l := &lookups[index[string(a.Key)]]
+			l := &lookups[index[version{string(a.Key), a.AsOfMS}]]
 			found = l.Row
 			a.Absent = l.Row == nil && l.Err == nil
 		}

@@ -32,7 +32,9 @@ func (o *Options) EnsureDefaults() {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Open == nil {
-		o.Open = func(ctx context.Context, def *dimjoin.Definition) (dimjoin.Table, error) { return openTable(ctx, def, o) }
+		o.Open = func(ctx context.Context, def *dimjoin.Definition) (dimjoin.Table, error) {
+			return openTable(ctx, def, o)
+		}
 	}
 }
 

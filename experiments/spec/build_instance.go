@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/dimjoin"
 )
 
 func (l *loader) instance(n *node, main *sourceNode) {
@@ -16,8 +17,20 @@ func (l *loader) instance(n *node, main *sourceNode) {
 	if n.whole("select") {
 		l.selection(n.get("select"), main)
 	}
-	if i.Emit != "at_close" && l.exp.Enriched() {
-		l.fail(n.get("emit").at, Conflict, "rows with features cannot be emitted before their window closes: their tiles are not final by then").Help = "use emit: at_close, or select no features"
+	if i.Emit != "at_close" {
+		l.early(n.get("emit"))
+	}
+}
+
+// early refuses what rows cannot have before their window closes.
+func (l *loader) early(n *node) {
+	if len(l.exp.NeededFeatures()) > 0 {
+		l.fail(n.at, Conflict, "rows with features cannot be emitted before their window closes: their tiles are not final by then").Help = "use emit: at_close, or select no features"
+	}
+	for _, d := range l.exp.NeededDimensions() {
+		if d.Missing == dimjoin.MissingDeadLetter {
+			l.fail(n.at, Conflict, "the dimension `%s` sends impressions without a row to dead letters, when rows of theirs may be out already", d.Name).Help = "use emit: at_close, or another missing"
+		}
 	}
 }
 

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// dimensioned is an experiment whose rows have dimensions of every as_of and
+// missing, out of files, and features computed from them.
+const dimensioned = `
+experiment: dimensioned
+sources:
+  impressions:
+    topic: d.impressions
+    event_time: {field: ts}
+    fields: {impression_id: string, ts: int, user_segment: string, item_id: string, position: int}
+  clicks:
+    topic: d.clicks
+    event_time: {field: ts}
+    fields: {click_id: string, impression_id: string, ts: int}
+join:
+  main: impressions
+  key: impression_id
+  labels:
+    click: {source: clicks, within: 10m}
+features:
+  imps_1h: {source: impressions, entity: item_id, agg: count, window: 1h, tile: 1m}
+  value: {expr: "item.price == nil ? -1.0 : item.price * position + imps_1h"}
+dimensions:
+  item: {key: item_id, store: {file: {path: ITEMS}}, fields: {category: string, price: float?}}
+  latest: {key: item_id, store: {file: {path: ITEMS}}, as_of: emission, missing: default, fields: {brand: string}}
+  segment: {key: user_segment, store: {file: {path: SEGMENTS}}, as_of: event_time, history: {from: since, to: until}, fields: {size: int}}
+  both: {key: [user_segment, position], store: {file: {path: BOTH}}, missing: dead_letter, fields: {boost: float}}
+instance:
+  select: [user_segment, item_id, position, item.category, latest.brand, segment.size, both.boost, imps_1h, value]
+output:
+  topic: {name: d.instances}
+`
+
+// dimensionFiles writes the tables of dimensioned, for items item-0 to item-59 and
+// segments seg-0 on, and returns the experiment's file.
+func dimensionFiles(t *testing.T, dir string, firstMS int64) string {
+	t.Helper()
+	var items, segments, both strings.Builder
+	items.WriteString("item_id,category,price,brand\n")
+	for i := range 60 {
+		if i%7 == 3 {
+			continue // has no row
+		}
+		price := fmt.Sprint(float64(i) / 4)
+		if i%5 == 0 {
+			price = ""
+		}
+		fmt.Fprintf(&items, "item-%d,cat-%d,%s,brand-%d\n", i, i%8, price, i%3)
+	}
+	segments.WriteString("user_segment,since,until,size\n")
+	for i := range 40 {
+		at := firstMS + int64(i%9)*60_000
+		fmt.Fprintf(&segments, "seg-%d,,%d,%d\nseg-%d,%d,,%d\n", i, at, i, i, at, 1000+i)
+	}
+	both.WriteString("user_segment,position,boost\n")
+	for i := range 40 {
+		for position := 1; position <= 30; position++ {
+			if (i+position)%6 != 0 {
+				fmt.Fprintf(&both, "seg-%d,%d,%g\n", i, position, float64(i*position)/8)
+			}
+		}
+	}
+	text := dimensioned
+	for name, content := range map[string]string{"ITEMS": items.String(), "SEGMENTS": segments.String(), "BOTH": both.String()} {
+		text = strings.ReplaceAll(text, name, write(t, filepath.Join(dir, strings.ToLower(name)+".csv"), content))
+	}
+	return write(t, filepath.Join(dir, "dimensioned.yaml"), text)
+}
+
+type dimensionedRow struct {
+	ID       string   `json:"instance_id"`
+	TimeMS   int64    `json:"event_time"`
+	Segment  string   `json:"user_segment"`
+	Item     string   `json:"item_id"`
+	Position int      `json:"position"`
+	Category *string  `json:"item_category"`
+	Brand    *string  `json:"latest_brand"`
+	Size     *int     `json:"segment_size"`
+	Boost    *float64 `json:"both_boost"`
+	Imps     int      `json:"imps_1h"`
+	Value    float64  `json:"value"`
+	Degraded []string `json:"degraded"`
+}
+
+// check holds a row against the tables that dimensionFiles writes.
+func (r *dimensionedRow) check(t *testing.T, firstMS int64) {
+	t.Helper()
+	var item, segment int
+	if _, err := fmt.Sscanf(r.Item+" "+r.Segment, "item-%d seg-%d", &item, &segment); err != nil {
+		t.Fatalf("%+v: %v", r, err)
+	}
+	var degraded []string
+	category, brand, value := fmt.Sprintf("cat-%d", item%8), fmt.Sprintf("brand-%d", item%3), -1.0
+	if item%7 == 3 {
+		category, brand, degraded = "", "", []string{"item:missing", "latest:default"}
+	} else if item%5 != 0 {
+		value = float64(item)/4*float64(r.Position) + float64(r.Imps)
+	}
+	size := segment
+	if r.TimeMS >= firstMS+int64(segment%9)*60_000 {
+		size += 1000
+	}
+	if (category == "") != (r.Category == nil) || r.Category != nil && *r.Category != category || r.Brand == nil || *r.Brand != brand || r.Value != value ||
+		r.Size == nil || *r.Size != size || r.Boost == nil || *r.Boost != float64(segment*r.Position)/8 || fmt.Sprint(r.Degraded) != fmt.Sprint(degraded) {
+		t.Errorf("row %s: category %q, brand %q, value %v, size %d, degraded %v were to be expected in %+v", r.ID, category, brand, value, size, degraded, r)
+	}
+}
+
+// TestDimensions runs dimensions as a stream, killed again and again, and as a
+// backfill: every row is as the tables say, both have the same, and what has no row
+// where it must have one is in the dead letters and on the account.
+func TestDimensions(t *testing.T) {
+	t.Parallel()
+	rng := random(t)
+	dir := t.TempDir()
+	succeed(t, "generate", "--out", filepath.Join(dir, "traffic"), "--impressions", "4000", "--items", "60", "--rate", "4", "--seed", "5")
+	var inputs []string
+	for _, name := range []string{"impressions", "clicks"} {
+		inputs = append(inputs, "--input", name+"="+filepath.Join(dir, "traffic", name+".jsonl"))
+	}
+	firstMS := firstTime(t, filepath.Join(dir, "traffic", "impressions.jsonl"))
+	file := dimensionFiles(t, dir, firstMS)
+	data, out := filepath.Join(dir, "data"), filepath.Join(dir, "out")
+	args := toEnd(append(inputs, file, "--embedded", data, "--partitions", "3", "--commit-every", "20ms", "--close-rows", "300")...)
+	for range 5 {
+		p := start(t, args...)
+		at := rng.Int64N(2 << 20)
+		await(t, "the moment to kill", func() bool { return p.ended() || sizeOf(filepath.Join(data, "log")) >= at })
+		_ = p.cmd.Process.Kill() // it may have ended
+		<-p.done
+		if rng.IntN(4) == 0 {
+			if err := os.RemoveAll(filepath.Join(data, "state")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	r := runToEnd(t, append(inputs, file, "--embedded", data, "--partitions", "3")...)
+	rejected := r.Impressions.Dropped["dimension"]
+	if r.Instances+rejected != 4000 || r.Instances < 2500 || rejected < 100 {
+		t.Fatalf("%+v", r)
+	}
+	rows := tailed(t, "d.instances", "--embedded", data)
+	if int64(len(rows)) != r.Instances {
+		t.Errorf("%d rows of %d", len(rows), r.Instances)
+	}
+	for _, text := range rows {
+		var row dimensionedRow
+		if err := json.Unmarshal([]byte(text), &row); err != nil {
+			t.Fatal(err)
+		}
+		row.check(t, firstMS)
+	}
+	letters := tailed(t, "dead-letters.dimensioned", "--embedded", data)
+	for _, text := range letters {
+		if !strings.Contains(text, `"reason":"dimension"`) || !strings.Contains(text, "no row of key seg-") || !strings.Contains(text, `impression_id`) {
+			t.Errorf("dead letter %s", text)
+		}
+	}
+	if int64(len(letters)) != rejected {
+		t.Errorf("%d dead letters of %d", len(letters), rejected)
+	}
+	succeed(t, append([]string{"backfill", file, "--out", out, "--scratch", filepath.Join(dir, "scratch"), "--splits", "3", "--workers", "2"}, inputs...)...)
+	if r := execute(t, "diff", "topic:d.instances", out, "--embedded", data); r.code != exitDone {
+		t.Errorf("stream and backfill differ:\n%s%s", r.out, r.errOut)
+	}
+	if back, err := os.ReadDir(filepath.Join(out, "_mortise", "backfill", "letters")); err != nil || len(back) == 0 {
+		t.Errorf("the backfill's dead letters: %v, %v", back, err)
+	}
+}
+
+// firstTime is the event time of a file's first impression.
+func firstTime(t *testing.T, path string) int64 {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first struct{ TS int64 }
+	if err := json.Unmarshal(text[:strings.IndexByte(string(text), '\n')], &first); err != nil {
+		t.Fatal(err)
+	}
+	return first.TS
+}
