@@ -1,10 +1,12 @@
 package spec
 
 import (
+	"slices"
 	"strings"
 
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/dimjoin"
+	"github.com/mortise-dev/mortise/features"
 )
 
 func (l *loader) instance(n *node, main *sourceNode) {
@@ -24,7 +26,7 @@ func (l *loader) instance(n *node, main *sourceNode) {
 
 // early refuses what rows cannot have before their window closes.
 func (l *loader) early(n *node) {
-	if len(l.exp.NeededFeatures()) > 0 {
+	if slices.ContainsFunc(l.exp.NeededFeatures(), func(f *features.Definition) bool { return !f.IsExpr() }) {
 		l.fail(n.at, Conflict, "rows with features cannot be emitted before their window closes: their tiles are not final by then").Help = "use emit: at_close, or select no features"
 	}
 	for _, d := range l.exp.NeededDimensions() {

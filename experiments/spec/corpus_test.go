@@ -106,19 +106,3 @@ func TestExample(t *testing.T) {
 		t.Fatalf("the example is not good:\n%s", diags)
 	}
 }
-
-// TestDesignSample: all that keeps the full sample from running is what is not
-// built, each said once.
-func TestDesignSample(t *testing.T) {
-	_, diags := Load("testdata/bad/design-sample.yaml", testOptions())
-	var what []string
-	for _, d := range diags {
-		if d.Code != NotBuilt {
-			t.Errorf("unexpected:\n%s", d.String())
-		}
-		what = append(what, strings.Fields(d.Message)[0])
-	}
-	if got := strings.Join(what, " "); got != "dimensions" {
-		t.Errorf("not built: %s", got)
-	}
-}
