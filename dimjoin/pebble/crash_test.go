@@ -27,6 +27,25 @@ func crashRecord(n int) []dimjoin.Record {
 	return []dimjoin.Record{{Key: fmt.Append(nil, "key ", n%crashKeys), Row: mortise.Row{mortise.IntValue(int64(n))}}}
 }
 
+// lastNoted is the last write of a key that had a note beside it: the even ones.
+func lastNoted(at, key int) string {
+	for n := at; n > 0; n-- {
+		if n%crashKeys == key && n%2 == 0 {
+			return strconv.Itoa(n)
+		}
+	}
+	return ""
+}
+
+// crashWrite is write n, with a position, and if it is even with a note.
+func crashWrite(db *pebble.DB, n int) error {
+	records, position := crashRecord(n), strconv.AppendInt(nil, int64(n), 10)
+	if n%2 == 0 {
+		return db.Apply(context.Background(), &dimjoin.Commit{Records: records, Notes: []dimjoin.Note{{Key: records[0].Key, Value: position}}, Name: "task", Position: position})
+	}
+	return db.Writer().WriteAt(context.Background(), records, map[string][]byte{"task": position})
+}
+
 // checkCrash opens what a crash left, and returns the write that it is at.
 func checkCrash(opts pebble.Options) (at int, err error) {
 	opts.Create = true
@@ -50,6 +69,20 @@ func checkCrash(opts pebble.Options) (at int, err error) {
 	}
 	if err := db.Read(context.Background(), lookups); err != nil {
 		return at, err
+	}
+	var keys [][]byte
+	for _, l := range lookups {
+		keys = append(keys, l.Key)
+	}
+	notes, err := db.Notes(context.Background(), keys)
+	if err != nil {
+		return at, err
+	}
+	for key, note := range notes {
+		want := lastNoted(at, key)
+		if got := string(note); got != want {
+			return at, fmt.Errorf("at write %d, the note of key %d is %q, want %q", at, key, got, want)
+		}
 	}
 	for key, l := range lookups {
 		want := at - (at-key)%crashKeys // the last write of the key
@@ -98,9 +131,8 @@ func TestKillAnywhere(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w := db.Writer()
 			for n := 1; n <= 60; n++ {
-				if err := w.WriteAt(context.Background(), crashRecord(n), map[string][]byte{"task": strconv.AppendInt(nil, int64(n), 10)}); err != nil {
+				if err := crashWrite(db, n); err != nil {
 					t.Fatal(err)
 				}
 				done.Store(int64(n))

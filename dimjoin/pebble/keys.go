@@ -12,6 +12,7 @@ const (
 	keepVersion  = 'v' // name → number of a version, 4 bytes
 	keepPosition = 'p' // number, name → position
 	keepRow      = 'r' // number, key, time → packed row; nothing: there is none from then on
+	keepNote     = 'n' // number, key → what a change stream has to remember of the key
 )
 
 const format = "1"

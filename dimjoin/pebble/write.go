@@ -40,12 +40,24 @@ func (w *Writer) Write(ctx context.Context, records []dimjoin.Record) error {
 // once: after a crash either both are there, or neither. A position that is nil is
 // forgotten. Positions belong to the version that is written.
 func (w *Writer) WriteAt(ctx context.Context, records []dimjoin.Record, positions map[string][]byte) error {
-	return w.write(ctx, records, positions, 1<<31)
+	return w.write(ctx, records, positions, 0)
 }
 
 func (w *Writer) write(ctx context.Context, records []dimjoin.Record, positions map[string][]byte, batchBytes int) error {
 	batch := w.db.pdb.NewBatch()
 	defer func() { _ = batch.Close() }() // it only lets go of memory
+	if err := w.fill(ctx, batch, records, batchBytes); err != nil {
+		return err
+	}
+	if err := w.fillPositions(batch, positions); err != nil {
+		return err
+	}
+	return w.apply(batch)
+}
+
+// fill puts records into a batch, which is written whenever it is larger than
+// mostBytes; 0 never is.
+func (w *Writer) fill(ctx context.Context, batch *pebble.Batch, records []dimjoin.Record, mostBytes int) error {
 	var key, row []byte
 	for i := range records {
 		if i%256 == 0 && ctx.Err() != nil {
@@ -63,13 +75,17 @@ func (w *Writer) write(ctx context.Context, records []dimjoin.Record, positions 
 		if err := batch.Set(key, row, nil); err != nil {
 			return w.fail(err)
 		}
-		if batch.Len() > batchBytes {
+		if mostBytes > 0 && batch.Len() > mostBytes {
 			if err := w.apply(batch); err != nil {
 				return err
 			}
 			batch.Reset()
 		}
 	}
+	return nil
+}
+
+func (w *Writer) fillPositions(batch *pebble.Batch, positions map[string][]byte) error {
 	for _, name := range slices.Sorted(maps.Keys(positions)) {
 		err := batch.Delete(positionKey(w.version, name), nil)
 		if positions[name] != nil {
@@ -79,7 +95,7 @@ func (w *Writer) write(ctx context.Context, records []dimjoin.Record, positions 
 			return w.fail(err)
 		}
 	}
-	return w.apply(batch)
+	return nil
 }
 
 // apply writes a batch if its version is still there.
@@ -167,7 +183,7 @@ func (db *DB) fillVersion(batch *pebble.Batch, version string, number uint32) er
 }
 
 func (db *DB) deleteRows(batch *pebble.Batch, number uint32) error {
-	for _, kind := range []byte{keepRow, keepPosition} {
+	for _, kind := range []byte{keepRow, keepPosition, keepNote} {
 		from, to := span(kind, number)
 		if err := batch.DeleteRange(from, to, nil); err != nil {
 			return err

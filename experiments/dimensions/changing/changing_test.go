@@ -14,6 +14,7 @@ import (
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/dimjoin"
 	"github.com/mortise-dev/mortise/dimjoin/changes"
+	"github.com/mortise-dev/mortise/dimjoin/pebble"
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/experiments/spec"
 )
@@ -367,4 +368,71 @@ func TestAnswersCountAsFarAsTheStream(t *testing.T) {
 			t.Errorf("as of %d: the answer counts to %d, want %d", asOf, l[0].ToMS, to)
 		}
 	}
+}
+
+// TestPebble keeps an embedded table, which is opened anew every so often.
+func TestPebble(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 3))
+	w, d := newWorld(rnd, 300), dimension(changes.Debezium)
+	d.Store.Path = t.TempDir()
+	records := w.topic.parts
+	for _, part := range []int{3, 2, 1} { // of what there will be
+		w.topic.parts = make([][]mortise.Record, len(records))
+		for p := range records {
+			w.topic.parts[p] = records[p][:len(records[p])/part]
+		}
+		db, err := pebble.Open(context.Background(), &d.Definition, pebble.Options{Create: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := NewJournaled(d, "demo", db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := NewKeeper(w.topic, []*Stream{s}, Options{Now: now, UntilEnd: true, PollRecords: 20, MaxBytes: 2000}).Run(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if part == 1 {
+			w.check(t, 3, db)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkPebble takes changes in, of 10,000 keys, in messages of about 130 bytes.
+func BenchmarkPebble(b *testing.B) {
+	d := dimension(changes.Debezium)
+	d.Store.Path = b.TempDir()
+	tp, n := newTopic("t", 1), 200_000
+	if testing.Short() {
+		n = 2000
+	}
+	for i := range n {
+		tp.add(0, "", fmt.Sprintf(`{"before":null,"op":"u","after":{"id":%d,"a":%d,"b":7},"source":{"ts_ms":%d,"table":"item"}}`, i*7919%10_000, i, nowMS-int64(n-i)))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		d.Store.Path = b.TempDir()
+		db, err := pebble.Open(context.Background(), &d.Definition, pebble.Options{Create: true})
+		if err != nil {
+			b.Fatal(err)
+		}
+		s, err := NewJournaled(d, "demo", db)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		if err := NewKeeper(tp, []*Stream{s}, Options{Now: now, UntilEnd: true, CommitEvery: 50 * time.Millisecond}).Run(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := db.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "changes/s")
 }
