@@ -48,7 +48,7 @@ var clients = []client{
 	{"google.golang.org/protobuf", []string{"internal/protobuf"}, "descriptors are for finding field numbers: no record becomes a message of this library"},
 	{"github.com/cockroachdb/pebble/v2/vfs", []string{"joiner/disk", "features/pebble", "dimjoin/pebble", "internal/pebblefs", "experiments/simulation"}, "a simulated disk is a file system as Pebble sees it; pebblefs is how both users treat its log"},
 	{"github.com/cockroachdb/pebble/v2", []string{"joiner/disk", "features/pebble", "dimjoin/pebble"}, "Pebble stands behind joiner.Store, features.Store and dimjoin.Table: all are tested on memory and can change their disk"},
-	{"github.com/redis/go-redis/v9", []string{"features/redis"}, "Redis stands behind features.Store: the engine is tested on memory, and on one machine needs no server"},
+	{"github.com/redis/go-redis/v9", []string{"features/redis", "dimjoin/redis"}, "Redis stands behind features.Store and dimjoin.Table: the engine is tested on memory, and on one machine needs no server"},
 	{"github.com/expr-lang/expr", []string{"internal/expression"}, "one package decides what an expression means: types, nulls, bounds"},
 	{"github.com/goccy/go-yaml", []string{"experiments/spec"}, "only the experiment file is YAML; everything else reads spec.Experiment"},
 	{"github.com/fxamacker/cbor/v2", []string{"experiments/serving"}, "CBOR is one form of the online answers: nothing else speaks it"},

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 type Server struct {
 	Addr string // host:port
 	args []string
+	up   string    // what it prints once it is
 	life io.Closer // the supervisor's standard input
 	done chan struct{}
 	out  output
@@ -62,9 +64,29 @@ func newServer(t testing.TB, args ...string) *Server {
 	t.Helper()
 	program := provisioned.Tool(t, "redis-server")
 	port := freePort(t)
-	s := &Server{Addr: fmt.Sprint("127.0.0.1:", port)}
+	s := &Server{Addr: fmt.Sprint("127.0.0.1:", port), up: "Ready to accept connections"}
 	s.args = append([]string{"-c", "exec 3<&0; " + supervise, "sh", program, "--bind", "127.0.0.1", "--port", fmt.Sprint(port), "--save", "", "--daemonize", "no"}, args...)
 	s.Restart(t)
+	return s
+}
+
+// StartSentinel starts a sentinel that watches a master under a name, and makes a
+// replica the master when it is gone for half a second.
+func StartSentinel(t testing.TB, name string, master *Server) *Server {
+	t.Helper()
+	program := provisioned.Tool(t, "redis-server")
+	host, masterPort, _ := net.SplitHostPort(master.Addr)
+	port, dir := freePort(t), t.TempDir()
+	config := filepath.Join(dir, "sentinel.conf")
+	text := fmt.Sprintf("bind 127.0.0.1\nport %d\ndir %s\nsentinel monitor %[3]s %[4]s %[5]s 1\nsentinel down-after-milliseconds %[3]s 500\nsentinel failover-timeout %[3]s 3000\n",
+		port, dir, name, host, masterPort)
+	if err := os.WriteFile(config, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{Addr: fmt.Sprint("127.0.0.1:", port), up: "+monitor master"}
+	s.args = []string{"-c", "exec 3<&0; " + supervise, "sh", program, config, "--sentinel"}
+	s.Restart(t)
+	t.Cleanup(s.Kill)
 	return s
 }
 
@@ -72,7 +94,7 @@ func newServer(t testing.TB, args ...string) *Server {
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
 	cmd := exec.Command("sh", s.args...)
-	up := s.out.await("Ready to accept connections")
+	up := s.out.await(s.up)
 	cmd.Stdout, cmd.Stderr = &s.out, &s.out
 	var err error
 	if s.life, err = cmd.StdinPipe(); err == nil {
@@ -104,14 +126,26 @@ func (s *Server) Kill() {
 	}
 }
 
+// freePort finds a port that nobody listens on, nor on the one ten thousand above
+// it, which a cluster's servers talk to one another by.
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var err error
+	for range 100 {
+		var l, bus net.Listener
+		if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			break
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		bus, err = net.Listen("tcp", fmt.Sprint("127.0.0.1:", port+10_000))
+		l.Close()
+		if err == nil {
+			bus.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal(err)
+	return 0
 }
 
 // output is what a server prints.
