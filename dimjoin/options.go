@@ -38,11 +38,11 @@ type Options struct {
 	// Concurrency bounds the requests under way at once. The default is 4.
 	Concurrency int
 	// Deadline bounds how long a Read waits for the store, and how long a request may
-	// take. The default is 250 ms.
+	// take, waiting for its turn included. The default is 1 s.
 	Deadline time.Duration
 	// MaxAbandoned bounds the requests that are past their deadline and still have not
-	// returned, each a goroutine; the store is not asked while there are so many. The
-	// default is 16.
+	// returned, each a goroutine; the store is not asked while there are so many. So
+	// with those under way there are Concurrency more at most. The default is 16.
 	MaxAbandoned int
 	// Breaker keeps requests from a store that fails; dimjoin/hystrix has one. It is
 	// asked and told once a request. The default lets every request pass.
@@ -60,7 +60,7 @@ func (o *Options) EnsureDefaults() {
 	setDefault(&o.RefreshAhead, 0.2)
 	setDefault(&o.MaxBatch, 1000)
 	setDefault(&o.Concurrency, 4)
-	setDefault(&o.Deadline, 250*time.Millisecond)
+	setDefault(&o.Deadline, time.Second)
 	setDefault(&o.MaxAbandoned, 16)
 	if o.Breaker == nil {
 		o.Breaker = alwaysClosed{}

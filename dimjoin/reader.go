@@ -2,17 +2,31 @@ package dimjoin
 
 import (
 	"context"
+	"hash/maphash"
+	"sync"
 
 	mortise "github.com/mortise-dev/mortise"
 )
 
 // Reader reads one dimension for instances: whatever becomes of the store, every
-// row is answered. It may be used by several goroutines at once.
+// row is answered, by the deadline. It may be used by several goroutines at once.
 type Reader struct {
-	def   *Definition
-	table Table
-	opts  Options
-	count counters
+	def       *Definition
+	table     Table
+	opts      Options
+	cache     Cache
+	fallbacks fallbacks
+	seed      maphash.Seed
+	scratch   sync.Pool // of *batch
+	count     counters
+
+	life context.Context //nolint:containedctx // of requests, which several reads wait for
+	end  context.CancelFunc
+
+	slots chan struct{} // one taken by each request under way
+	mu    sync.Mutex
+	asked map[string]place // keys under way, each once
+	gone  int              // requests given up that have not returned
 }
 
 // Answer is one impression's lookup of a dimension, and what it is served with.
@@ -32,81 +46,101 @@ type Answer struct {
 }
 
 // NewReader reads the dimension def out of table, which stays the caller's to close
-// after the reader.
+// after the reader. Options that make no sense panic: Validate tells before.
 func NewReader(def *Definition, table Table, opts Options) *Reader {
+	if err := opts.Validate(); err != nil {
+		panic(err)
+	}
 	opts.EnsureDefaults()
-	return &Reader{def: def, table: table, opts: opts}
+	r := &Reader{def: def, table: table, opts: opts, cache: opts.Cache, fallbacks: newFallbacks(def), seed: maphash.MakeSeed(),
+		slots: make(chan struct{}, opts.Concurrency), asked: map[string]place{}}
+	if r.cache == nil {
+		r.cache = noCache{}
+	}
+	r.scratch.New = func() any { return new(batch) }
+	r.life, r.end = context.WithCancel(context.Background())
+	return r
 }
 
-// Close gives up what is under way. Nothing is to be read after it.
-func (r *Reader) Close() {}
+// Close gives up what is under way; it does not wait for a table that ignores that.
+// A Read after it is served out of the cache, or by the fallback.
+func (r *Reader) Close() { r.end() }
 
-// Stats is what the reader did until now.
-func (r *Reader) Stats() Stats { return r.count.snapshot() }
-
-// Read answers every one of answers.
+// Read answers every one of answers. What the cache does not hold it asks the table
+// for, and waits for that until Options.Deadline at most, or until ctx is done. It
+// keeps nothing of answers.
 func (r *Reader) Read(ctx context.Context, answers []Answer) {
-	type version struct {
-		key    string
-		asOfMS int64
-	}
-	index := map[version]int{}
-	var lookups []Lookup
+	b := r.scratch.Get().(*batch)
+	b.begin(len(answers))
+	nowMS := r.opts.Now().UnixMilli()
+	var tally tally
 	for i := range answers {
 		a := &answers[i]
-		if _, ok := index[version{string(a.Key), a.AsOfMS}]; a.Key == nil || ok {
+		a.Absent, a.Reject = false, nil
+		if a.Key == nil {
+			r.fallBack(a, nullKey, nil)
+			tally.add(a, nullKey)
 			continue
 		}
-		index[version{string(a.Key), a.AsOfMS}] = len(lookups)
-		lookups = append(lookups, Lookup{Key: a.Key, Values: a.Values, AsOfMS: a.AsOfMS})
-	}
-	err := r.table.Read(ctx, lookups)
-	for i := range answers {
-		a := &answers[i]
-		var found mortise.Row
-		if a.Key != nil && err == nil {
-			l := &lookups[index[version{string(a.Key), a.AsOfMS}]]
-			found = l.Row
-			a.Absent = l.Row == nil && l.Err == nil
+		g := b.group(r, answers, i)
+		v := g.entry.find(a.AsOfMS)
+		if v == nil || !v.fresh(a.AsOfMS, nowMS) {
+			b.open = append(b.open, open{answer: i, group: g.number})
+			continue
 		}
-		a.Served = ServedStore
-		if a.Row = found; found == nil {
-			r.def.fallBack(a)
+		r.fromVersion(a, v, &tally)
+		if nowMS >= v.refreshMS && !g.refresh {
+			g.refresh = true
+			b.refresh = append(b.refresh, i)
 		}
 	}
+	if len(b.refresh) > 0 {
+		r.refresh(answers, b.refresh)
+	}
+	if len(b.open) > 0 {
+		r.resolve(ctx, answers, b, nowMS, &tally)
+	}
+	r.count.add(&tally)
+	b.end()
+	r.scratch.Put(b)
 }
 
-// fallBack serves a lookup without a row.
-func (d *Definition) fallBack(a *Answer) {
-	a.Row, a.Served = make(mortise.Row, len(d.Fields)), ServedMissing
-	for i := range a.Row {
-		a.Row[i] = mortise.NullValue()
+// fromVersion answers out of the cache.
+func (r *Reader) fromVersion(a *Answer, v *version, t *tally) {
+	because := absent
+	switch {
+	case v.row != nil:
+		a.Row, a.Served = v.row, ServedHit
+	case v.bad:
+		because = badRow
+		r.fallBack(a, because, nil)
+	default:
+		r.fallBack(a, because, nil)
 	}
-	switch d.Missing {
-	case MissingDefault:
-		a.Served = ServedDefault
-		for i, f := range d.Fields {
-			a.Row[i] = zeroOf(f.Type)
-		}
-	case MissingDeadLetter:
-		a.Reject = &mortise.RecordError{Reason: mortise.ReasonDimension, Field: d.Name, Detail: "no row of key " + string(a.Key)}
-	}
+	t.add(a, because)
 }
 
-func zeroOf(t mortise.Type) mortise.Value {
-	switch t.Kind {
-	case mortise.String:
-		return mortise.TextValue([]byte{})
-	case mortise.Int:
-		return mortise.IntValue(0)
-	case mortise.Timestamp:
-		return mortise.TimestampValue(0)
-	case mortise.Float:
-		return mortise.FloatValue(0)
-	case mortise.Bool:
-		return mortise.BoolValue(false)
-	case mortise.List:
-		return mortise.ListValue(nil)
+// fromTable answers with what the table said just now.
+func (r *Reader) fromTable(a *Answer, l *Lookup, t *tally) {
+	because := absent
+	switch {
+	case l.Err != nil:
+		because = badRow
+		r.fallBack(a, because, l.Err)
+	case l.Row == nil:
+		r.fallBack(a, because, nil)
+	default:
+		a.Row, a.Served = l.Row, ServedStore
 	}
-	return mortise.NullValue()
+	t.add(a, because)
+}
+
+// fromPast answers while the table does not.
+func (r *Reader) fromPast(a *Answer, e *Entry, nowMS int64, err error, t *tally) {
+	if v := e.find(a.AsOfMS); v != nil && v.row != nil && nowMS < v.staleMS {
+		a.Row, a.Served = v.row, ServedStale
+	} else {
+		r.fallBack(a, unavailable, err)
+	}
+	t.add(a, unavailable)
 }

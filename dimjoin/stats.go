@@ -34,21 +34,62 @@ type Stats struct {
 
 // counters is Stats while they are counted.
 type counters struct {
-	served                                 [servedCount]atomic.Int64
-	absent, unavailable, badRows, rejected atomic.Int64
-	requests, keys, shared, refreshed      atomic.Int64
-	failed, timedOut, refused              atomic.Int64
-	took                                   LatencyCounter
+	served                            [servedCount]atomic.Int64
+	because                           [whyCount]atomic.Int64
+	rejected                          atomic.Int64
+	requests, keys, shared, refreshed atomic.Int64
+	failed, timedOut, refused         atomic.Int64
+	took                              LatencyCounter
 }
 
-func (c *counters) snapshot() Stats {
+// tally is what one batch adds to counters.
+type tally struct {
+	served   [servedCount]int64
+	because  [whyCount]int64 // of rows served as default or missing
+	rejected int64
+}
+
+func (t *tally) add(a *Answer, because why) {
+	t.served[a.Served]++
+	if a.Served >= ServedDefault {
+		t.because[because]++
+	}
+	if a.Reject != nil {
+		t.rejected++
+	}
+}
+
+func (c *counters) add(t *tally) {
+	for i, n := range t.served {
+		addNonZero(&c.served[i], n)
+	}
+	for i, n := range t.because {
+		addNonZero(&c.because[i], n)
+	}
+	addNonZero(&c.rejected, t.rejected)
+}
+
+// addNonZero spares the bus what most batches have none of.
+func addNonZero(c *atomic.Int64, n int64) {
+	if n != 0 {
+		c.Add(n)
+	}
+}
+
+// Stats is what the reader did until now.
+func (r *Reader) Stats() Stats {
+	c := &r.count
 	s := Stats{
-		Absent: c.absent.Load(), Unavailable: c.unavailable.Load(), BadRows: c.badRows.Load(), Rejected: c.rejected.Load(),
+		Absent: c.because[absent].Load(), Unavailable: c.because[unavailable].Load(), BadRows: c.because[badRow].Load(), Rejected: c.rejected.Load(),
 		Requests: c.requests.Load(), Keys: c.keys.Load(), Shared: c.shared.Load(), Refreshed: c.refreshed.Load(),
 		Failed: c.failed.Load(), TimedOut: c.timedOut.Load(), Refused: c.refused.Load(), Took: c.took.Snapshot(),
+		CacheKeys: r.cache.Len(), CacheBytes: r.cache.Bytes(), Breaker: r.opts.Breaker.State(),
 	}
 	for i := range c.served {
 		s.Served[i] = c.served[i].Load()
 	}
+	r.mu.Lock()
+	s.Abandoned = int64(r.gone)
+	r.mu.Unlock()
 	return s
 }
