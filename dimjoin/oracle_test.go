@@ -201,12 +201,13 @@ func (w *trial) said(a *dimjoin.Answer, from, to time.Time) bool {
 }
 
 // failed reports whether a request that rd may have waited for was faulty, or the
-// store had more to do than the deadline lets wait for.
+// store had more to do than the deadline lets wait for: so much that rd waited itself,
+// or that one before it did, was given up and keeps others away until it returns.
 func (w *trial) failed(rd *reading) bool {
 	var busy time.Duration
 	underWay := 0
 	for _, q := range w.table.log {
-		if q.sent.After(rd.ended) || !q.ended.IsZero() && q.ended.Before(rd.began.Add(-w.opts.Deadline)) {
+		if q.sent.After(rd.ended) || !q.ended.IsZero() && q.ended.Before(rd.began.Add(-2*w.opts.Deadline)) {
 			continue
 		}
 		if q.faulty && (q.ended.IsZero() || !q.ended.Before(rd.began)) {
