@@ -26,6 +26,16 @@ type Request struct {
 	TimeoutMS  int64            `json:"timeout_ms,omitempty"` // at most 30,000; 1,000 where it is left out
 }
 
+// Encode writes the request as a client sends it, and says what Content-Type it has.
+func (r *Request) Encode(asCBOR bool) (kind string, body []byte, err error) {
+	if asCBOR {
+		body, err = cbor.Marshal(r)
+		return typeCBOR, body, err
+	}
+	body, err = json.Marshal(r)
+	return typeJSON, body, err
+}
+
 // Bounds of a request.
 const (
 	maxBodyBytes   = 16 << 20

@@ -12,8 +12,9 @@ import (
 var sizeEntities = flag.Int("feature-entities", 1_000_000, "entities of the size benchmark of feature stores")
 
 // BenchmarkSize measures what a store takes for each entity and feature, after a
-// day in which an entity occurs ten times on average. size is what the store takes
-// now, in bytes.
+// day in which an entity occurs ten times on average, how much memory the process
+// had at most meanwhile, and how fast entities are read then, by the distribution of
+// the events. size is what the store takes now, in bytes.
 func BenchmarkSize(b *testing.B, open func(b *testing.B) (store features.Store, size func() int64)) {
 	entities := *sizeEntities
 	if testing.Short() {
@@ -27,6 +28,7 @@ func BenchmarkSize(b *testing.B, open func(b *testing.B) (store features.Store, 
 		b.Run(c.name, func(b *testing.B) {
 			for b.Loop() {
 				events := 10 * entities
+				forgetPeak()
 				l := NewLoad(c.defs, entities, float64(events)/86_400_000, c.hot)
 				store, size := open(b)
 				before := size()
@@ -42,11 +44,33 @@ func BenchmarkSize(b *testing.B, open func(b *testing.B) (store features.Store, 
 				b.ReportMetric(bytes/float64(seen*len(c.defs)), "B/entity-feature")
 				b.ReportMetric(bytes/float64(w.Stats().Tiles), "B/tile")
 				b.ReportMetric(float64(seen), "entities")
-				b.ReportMetric(float64(w.Bytes()), "writer-B")
 				b.ReportMetric(float64(events)/used.Seconds(), "events/cpu-s")
+				b.ReportMetric(readSome(b, l, store), "rows-read/cpu-s")
+				if peak := peakMemory(); peak > 0 {
+					b.ReportMetric(float64(peak)/(1<<20), "peak-MiB")
+				}
 			}
 		})
 	}
+}
+
+// readSome reads entities as of now, as impressions ask for them, and tells how
+// many different ones a second of processor time.
+func readSome(b *testing.B, l *Load, store features.Store) float64 {
+	r, err := features.OpenReader(context.Background(), l.Set, store, features.ReaderOptions{Tasks: [][]string{{"t"}, {"t"}}, Unfinished: true})
+	if err == nil {
+		err = r.Refresh(context.Background())
+	}
+	start := ProcessorTime()
+	for range 20 {
+		if err == nil {
+			err = r.Read(context.Background(), l.Lookups(nil, 1000, l.NowMS()))
+		}
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return float64(r.Stats().Rows) / (ProcessorTime() - start).Seconds()
 }
 
 // distinct is how many items have occurred.

@@ -55,6 +55,7 @@ var clients = []client{
 	{"github.com/expr-lang/expr", []string{"internal/expression"}, "one package decides what an expression means: types, nulls, bounds"},
 	{"github.com/goccy/go-yaml", []string{"experiments/spec"}, "only the experiment file is YAML; everything else reads spec.Experiment"},
 	{"github.com/fxamacker/cbor/v2", []string{"experiments/serving"}, "CBOR is one form of the online answers: nothing else speaks it"},
+	{"github.com/tsenart/vegeta/v12", []string{"loadtest/serving"}, "load is put on a server from outside: nothing that serves knows how it is measured"},
 	{"github.com/spf13/cobra", []string{"cmd/mortise"}, "the pipeline is a library: it knows no command line"},
 	{"github.com/schollz/progressbar/v3", []string{"cmd/mortise"}, "only the command talks to a terminal"},
 	{"golang.org/x/term", []string{"cmd/mortise"}, "only the command talks to a terminal"},
