@@ -93,10 +93,22 @@ func OpenReader(ctx context.Context, set *Set, store Store, opts ReaderOptions) 
 	if r.numbers, err = numberOf(ctx, set, store); err != nil {
 		return nil, fmt.Errorf("opening features: %w", err)
 	}
-	for i := range set.Groups {
+	r.begin()
+	return r, nil
+}
+
+func (r *Reader) begin() {
+	for i := range r.set.Groups {
 		r.groups = append(r.groups, newGroupReader(r, i))
 	}
-	return r, nil
+}
+
+// Another is a reader of the same features, for another goroutine, as OpenReader
+// makes it but without asking the store. r is not changed.
+func (r *Reader) Another() *Reader {
+	o := &Reader{set: r.set, store: r.store, opts: r.opts, numbers: r.numbers, sources: make([]sourceState, len(r.set.Sources)), cache: cache{most: r.opts.CacheRows}}
+	o.begin()
+	return o
 }
 
 // Refresh asks the store how far the tasks are.
@@ -105,6 +117,11 @@ func (r *Reader) Refresh(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading how far features are: %w", err)
 	}
+	return r.RefreshFrom(all)
+}
+
+// RefreshFrom is Refresh with what Positions has answered, which may be shared.
+func (r *Reader) RefreshFrom(all map[string][]byte) error {
 	positions := make([][]*Position, len(r.sources))
 	for i := range r.sources {
 		s := &r.sources[i]
