@@ -72,7 +72,7 @@ func commands(page string) (found []command) {
 	for _, m := range regexp.MustCompile("`([^`\n]+)`").FindAllStringSubmatch(page, -1) {
 		lines = append(lines, m[1])
 	}
-	use := regexp.MustCompile(`^\s*(?:\S*/)?mortise (checkpoint [a-z]+|[a-z]+)(.*)$`)
+	use := regexp.MustCompile(`^\s*(?:\S*/)?mortise ((?:bench|checkpoint) [a-z]+|[a-z]+)(.*)$`)
 	for _, line := range lines {
 		if m := use.FindStringSubmatch(line); m != nil {
 			flags := regexp.MustCompile(`(?:^|\s)(--?[a-z][a-z-]*)`).FindAllStringSubmatch(m[2], -1)
