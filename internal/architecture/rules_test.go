@@ -49,7 +49,6 @@ var clients = []client{
 	{"github.com/cockroachdb/pebble/v2/vfs", []string{"joiner/disk", "features/pebble", "dimjoin/pebble", "internal/pebblefs", "experiments/simulation"}, "a simulated disk is a file system as Pebble sees it; pebblefs is how both users treat its log"},
 	{"github.com/cockroachdb/pebble/v2", []string{"joiner/disk", "features/pebble", "dimjoin/pebble"}, "Pebble stands behind joiner.Store, features.Store and dimjoin.Table: all are tested on memory and can change their disk"},
 	{"github.com/redis/go-redis/v9", []string{"features/redis", "dimjoin/redis"}, "Redis stands behind features.Store and dimjoin.Table: the engine is tested on memory, and on one machine needs no server"},
-	{"github.com/redis/go-redis/v9", []string{"features/redis"}, "Redis stands behind features.Store: the engine is tested on memory, and on one machine needs no server"},
 	{"github.com/maypok86/otter/v2", []string{"dimjoin/cache"}, "the cache stands behind dimjoin.Cache: what counts for how long is decided, and tested, without it"},
 	{"github.com/afex/hystrix-go", []string{"dimjoin/hystrix"}, "the breaker stands behind dimjoin.Breaker: hystrix keeps its circuits and goroutines for as long as the process lives, so one package alone makes them"},
 	{"github.com/expr-lang/expr", []string{"internal/expression"}, "one package decides what an expression means: types, nulls, bounds"},
