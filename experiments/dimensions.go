@@ -20,6 +20,14 @@ type Dimensions interface {
 	Read(ctx context.Context, lookups [][]dimjoin.Answer) error
 }
 
+// Awaited are Dimensions whose tables change streams keep up to date.
+type Awaited interface {
+	// FinalMS is the event time before which tables that are read as of the event
+	// time have every change: impressions of that time and later are held open,
+	// whatever their deadline. It answers at once, as of some moments ago.
+	FinalMS() int64
+}
+
 // Dimension is one table that rows of the pipeline need, each once, whatever the
 // experiments call it.
 type Dimension struct {
@@ -33,11 +41,17 @@ type Dimension struct {
 // DimensionID is the ID of a dimension of an experiment.
 func DimensionID(d *spec.Dimension) string {
 	text := []string{storeID(&d.Store), fmt.Sprintf("%q %v", d.Key, d.KeyTypes), fmt.Sprint(d.History), d.AsOf, d.Missing, fmt.Sprintf("%+v", d.Read)}
+	if d.Changes != nil {
+		text = append(text, fmt.Sprintf("%+v", *d.Changes))
+	}
 	for _, f := range d.Fields {
 		text = append(text, f.Name+" "+f.Type.String())
 	}
 	return shortHash(strings.Join(text, "\n"))
 }
+
+// StoreID stands for a store: what is equal is one, reached in one way.
+func StoreID(s *dimjoin.Store) string { return shortHash(storeID(s)) }
 
 // storeID spells out a store. It has secrets, so it is only ever hashed.
 func storeID(s *dimjoin.Store) string {

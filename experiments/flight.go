@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	mortise "github.com/mortise-dev/mortise"
@@ -39,6 +40,18 @@ func (r *runner) launch() {
 		defer close(b.done)
 		b.err = r.fill(b)
 	})
+}
+
+// finalMS is the event time up to which all is there that rows read as of it.
+func (r *runner) finalMS() int64 {
+	final := int64(math.MaxInt64)
+	if r.enrich != nil {
+		final = r.enrich.FinalMS()
+	}
+	if a, ok := r.dims.(Awaited); ok {
+		final = min(final, a.FinalMS())
+	}
+	return final
 }
 
 // fill reads features and dimensions of a batch at the same time.

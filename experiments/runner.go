@@ -308,9 +308,7 @@ func (r *runner) advance(nowMS int64, limit int) error {
 			r.launch()
 			return nil
 		}
-		if r.enrich != nil {
-			r.task.HoldFrom(r.enrich.FinalMS())
-		}
+		r.task.HoldFrom(r.finalMS())
 	}
 	var done bool
 	var err error

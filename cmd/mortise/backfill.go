@@ -17,7 +17,6 @@ import (
 
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/experiments/backfill"
-	"github.com/mortise-dev/mortise/experiments/dimensions"
 	"github.com/mortise-dev/mortise/experiments/spec"
 	"github.com/mortise-dev/mortise/internal/objectstore"
 )
@@ -44,7 +43,8 @@ type backfillFlags struct {
 	json      bool
 	report    string
 
-	used *backfill.Directory // in scratch; nil until it is needed
+	changes []input             // of dimensions
+	used    *backfill.Directory // in scratch; nil until it is needed
 }
 
 func newBackfill(c *console) *cobra.Command {
@@ -147,13 +147,13 @@ func (c *console) backfill(ctx context.Context, f *backfillFlags, args []string)
 	stop := c.watchBackfill(job)
 	var tiles scratchTiles
 	defer func() { err = errors.Join(err, tiles.close()) }()
-	var dims *dimensions.Set
-	defer func() { err = errors.Join(err, dims.Close()) }()
+	var dims *recordedChanges
+	defer func() { err = errors.Join(err, dims.close()) }()
 	job.Before = func(ctx context.Context, job *backfill.Job) (err error) {
-		if dims, err = c.dimensions(ctx, plan); err != nil {
+		if dims, err = c.recordedDimensions(ctx, plan, f.scratch, f.changes, brokers); err != nil {
 			return err
 		}
-		job.Dimensions = dims.For(job.Pipeline)
+		job.Dimensions = dims.set.For(job.Pipeline)
 		return tiles.fill(ctx, f.scratch, plan, job)
 	}
 	report, err := backfill.Run(ctx, *job)

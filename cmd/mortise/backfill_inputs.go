@@ -19,10 +19,11 @@ func (f *backfillFlags) openInputs(ctx context.Context, plan *experiments.Plan) 
 		return nil, err
 	}
 	all := map[string]backfill.Input{}
+	named, f.changes = splitChanges(plan, named)
 	for _, in := range named {
 		source := findSource(plan, in.name)
 		if source == nil {
-			return nil, usageError{fmt.Errorf("--input %s: the experiment has no source of that name; it has %s", in.name, strings.Join(sourceNames(plan), ", "))}
+			return nil, usageError{fmt.Errorf("--input %s: the experiment has no source of that name; it has %s", in.name, strings.Join(inputNames(plan), ", "))}
 		}
 		files, err := inputs.Open(ctx, readersOf(plan, source.Topic), in.patterns...)
 		if err != nil {

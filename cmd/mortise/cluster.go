@@ -14,6 +14,7 @@ import (
 
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/experiments/broker"
+	"github.com/mortise-dev/mortise/experiments/dimensions"
 	"github.com/mortise-dev/mortise/experiments/kafka"
 	"github.com/mortise-dev/mortise/experiments/spec"
 )
@@ -288,5 +289,6 @@ func planTopics(plan *experiments.Plan) (inputs, outputs []string) {
 	for _, feature := range plan.Features() { // those that nobody joins, too
 		add(&inputs, []string{feature.Source.Topic})
 	}
+	add(&inputs, dimensions.ChangeTopics(plan))
 	return inputs, outputs
 }

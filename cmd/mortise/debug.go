@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -52,6 +53,7 @@ func (c *console) debug(ctx context.Context, f *debugFlags, args []string) (err 
 	if err != nil {
 		return err
 	}
+	inputs, changes := splitChanges(plan, inputs)
 	rec, err := openInputs(ctx, plan, inputs)
 	if err != nil {
 		return err
@@ -66,17 +68,17 @@ func (c *console) debug(ctx context.Context, f *debugFlags, args []string) (err 
 	if err != nil {
 		return err
 	}
-	dims, err := c.dimensions(ctx, plan)
+	dims, err := c.recordedDimensions(ctx, plan, os.TempDir(), changes, nil)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, dims.Close()) }()
+	defer func() { err = errors.Join(err, dims.close()) }()
 	t := offline.New(rec.merged, rec.topics, p.Inputs(), func(o *experiments.Output) error {
 		stories.Produced(o)
 		return nil
 	})
 	w, err := experiments.NewWorker(p, t, memoryStates{}, "debug", experiments.WorkerOptions{
-		UntilEnd: true, InputDone: t.InputDone(), Parallel: 1, Trace: stories.Trace, Log: c.logger(), Enrichment: enrichment, Dimensions: dims.For(p), Recorded: true,
+		UntilEnd: true, InputDone: t.InputDone(), Parallel: 1, Trace: stories.Trace, Log: c.logger(), Enrichment: enrichment, Dimensions: dims.set.For(p), Recorded: true,
 		Letters: func(string, []byte) error { return nil },
 	})
 	if err != nil {

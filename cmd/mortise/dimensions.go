@@ -8,6 +8,7 @@ import (
 )
 
 // dimensions opens the tables that rows of the plan need.
-func (c *console) dimensions(ctx context.Context, plan *experiments.Plan) (*dimensions.Set, error) {
-	return dimensions.Open(ctx, plan, dimensions.Options{Log: c.logger()})
+func (c *console) dimensions(ctx context.Context, plan *experiments.Plan, o dimensions.Options) (*dimensions.Set, error) {
+	o.Log = c.logger()
+	return dimensions.Open(ctx, plan, o)
 }

@@ -47,7 +47,7 @@ type recording struct {
 	topics []string // per stream
 	files  []*recorded.Files
 	plan   *experiments.Plan
-	reads  []*spec.Source // per stream
+	reads  []*spec.Source // per stream; nil for changes of dimensions
 	lines  atomic.Int64
 	misfit misfits
 
@@ -114,8 +114,16 @@ func openInputs(ctx context.Context, plan *experiments.Plan, named []input) (*re
 				}
 			}
 		}
+		if d := changesOf(plan, in.name); d != nil && !found {
+			stream, err := openChanges(ctx, d, in.patterns)
+			if err != nil {
+				return nil, fmt.Errorf("--input %s: %w", in.name, err)
+			}
+			streams, found = append(streams, stream), true
+			rec.topics, rec.files, rec.reads = append(rec.topics, in.name), append(rec.files, stream.Files), append(rec.reads, nil)
+		}
 		if !found {
-			return nil, usageError{fmt.Errorf("--input %s: no experiment has a source of that name; there are %s", in.name, strings.Join(sourceNames(plan), ", "))}
+			return nil, usageError{fmt.Errorf("--input %s: no experiment has a source of that name; there are %s", in.name, strings.Join(inputNames(plan), ", "))}
 		}
 	}
 	merged, err := recorded.Merge(streams...)

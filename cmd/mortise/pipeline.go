@@ -104,6 +104,7 @@ type crew struct {
 	conn        kafka.Connection
 	features    *featuring
 	dims        *dimensions.Set
+	changes     *changeFeeds
 	shuffles    []*shuffling // per worker
 	archives    []*archiving // per worker
 	once        sync.Once
@@ -119,6 +120,7 @@ func (cr *crew) run(ctx context.Context) error {
 		s.run(untilWorked, helpers)
 	}
 	cr.features.run(untilWorked, cr.conn, helpers)
+	cr.changes.run(untilWorked, helpers)
 	for _, a := range cr.archives {
 		a.run(helping, helpers)
 	}
@@ -151,7 +153,8 @@ func (cr *crew) close() {
 			_ = a.close() // what is published is published
 		}
 		_ = cr.features.close() // what is committed is there
-		_ = cr.dims.Close()     // they are only read
+		_ = cr.changes.close()  // what is committed is there
+		_ = cr.dims.Close()     // so is what is in the tables
 		if cr.admin != nil {
 			cr.admin.Close()
 		}
@@ -189,7 +192,10 @@ func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Pl
 	if cr.features, err = c.features(ctx, f.featureOptions(plan, cl, id), plan, cl, letters, inputDone); err != nil {
 		return nil, err
 	}
-	if cr.dims, err = c.dimensions(ctx, plan); err != nil {
+	if cr.dims, err = c.dimensions(ctx, plan, dimensions.Options{Keep: true}); err != nil {
+		return nil, err
+	}
+	if cr.changes, err = c.changes(ctx, f, plan, cr.dims, cl, id, letters, inputDone); err != nil {
 		return nil, err
 	}
 	for _, p := range plan.Pipelines {

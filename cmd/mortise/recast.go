@@ -20,6 +20,9 @@ type misfits struct {
 func (rec *recording) encoders(ctx context.Context) ([]*experiments.LineEncoder, error) {
 	all := make([]*experiments.LineEncoder, len(rec.topics))
 	for i, s := range rec.reads {
+		if s == nil {
+			continue
+		}
 		e, err := rec.plan.NewLineEncoder(ctx, s)
 		if err != nil {
 			return nil, err

@@ -5,5 +5,6 @@
 //
 //	open.go     which store a declaration names → a dimjoin.Table
 //	options.go  what a declaration says of reading → dimjoin.Options
+//	streams.go  tables that change streams keep up to date: changing runs them
 //	set.go      all tables of a plan; what a pipeline reads of them
 package dimensions

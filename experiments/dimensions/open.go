@@ -6,6 +6,7 @@ import (
 
 	"github.com/mortise-dev/mortise/dimjoin"
 	"github.com/mortise-dev/mortise/dimjoin/file"
+	"github.com/mortise-dev/mortise/dimjoin/pebble"
 )
 
 // openTable opens the table that a definition names in its store.
@@ -23,6 +24,17 @@ func openTable(ctx context.Context, def *dimjoin.Definition, o *Options) (dimjoi
 			return nil, err
 		}
 		return t, nil
+	case "pebble":
+		db, err := pebble.Open(ctx, def, pebble.Options{})
+		if err != nil {
+			return nil, err
+		}
+		return db, nil
 	}
 	return nil, fmt.Errorf("this version has no store of kind %s", def.Store.Kind)
+}
+
+// openWriter opens the store that a definition names for writing.
+func openWriter(_ context.Context, def *dimjoin.Definition) (dimjoin.Writer, error) {
+	return nil, fmt.Errorf("this version cannot write to a store of kind %s", def.Store.Kind)
 }

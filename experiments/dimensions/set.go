@@ -10,6 +10,7 @@ import (
 
 	"github.com/mortise-dev/mortise/dimjoin"
 	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/experiments/dimensions/changing"
 )
 
 // Options are what the tables of a plan are opened with. Zero fields take their
@@ -21,6 +22,16 @@ type Options struct {
 	Log *slog.Logger
 	// Open opens a table. The default opens the store that the definition names.
 	Open func(ctx context.Context, def *dimjoin.Definition) (dimjoin.Table, error)
+	// OpenWriter opens a store that workers share for writing what a change stream
+	// brings. The default opens the store that the definition names.
+	OpenWriter func(ctx context.Context, def *dimjoin.Definition) (dimjoin.Writer, error)
+	// Keep says that change streams keep tables up to date: whoever opens the set
+	// runs what its streams need. Without it tables are read as they are.
+	Keep bool
+	// Recorded are topics of change streams whose records will be added to the set's
+	// Filler: their tables are made of them, in Scratch, and nothing else is read.
+	Recorded map[string]bool
+	Scratch  string
 }
 
 // EnsureDefaults fills in zero fields.
@@ -35,6 +46,9 @@ func (o *Options) EnsureDefaults() {
 		o.Open = func(ctx context.Context, def *dimjoin.Definition) (dimjoin.Table, error) {
 			return openTable(ctx, def, o)
 		}
+	}
+	if o.OpenWriter == nil {
+		o.OpenWriter = openWriter
 	}
 }
 
@@ -51,6 +65,8 @@ type table struct {
 	users     []string // experiments, by their names
 	rows      dimjoin.Table
 	reader    *dimjoin.Reader
+	writer    dimjoin.Writer   // of what changes; nil where nothing is written, or it is the table
+	stream    *changing.Stream // nil where nothing keeps the rows up to date
 }
 
 // Open opens all tables that rows of the plan need. An error names the experiment
@@ -66,15 +82,15 @@ func Open(ctx context.Context, plan *experiments.Plan, o Options) (_ *Set, err e
 	for _, d := range plan.Dimensions() {
 		t := &table{dimension: d, users: plan.DimensionUsers(d.ID)}
 		def := &d.Definition.Definition
-		if t.rows, err = o.Open(ctx, def); err != nil {
+		rows, err := s.open(ctx, t, &o)
+		if err != nil {
 			return nil, fmt.Errorf("%s: dimension %s: %w", d.Experiment.Path, def.Name, err)
 		}
-		s.tables = append(s.tables, t)
 		ro := readerOptions(d.Definition, &o)
 		if err := ro.Validate(); err != nil {
 			return nil, fmt.Errorf("%s: dimension %s: %w", d.Experiment.Path, def.Name, err)
 		}
-		t.reader = dimjoin.NewReader(def, t.rows, ro)
+		t.reader = dimjoin.NewReader(def, rows, ro)
 		s.byID[d.ID] = t
 	}
 	return s, nil
@@ -87,8 +103,16 @@ func (s *Set) For(p *experiments.Pipeline) experiments.Dimensions {
 		return nil
 	}
 	r := make(reader, len(p.Dimensions))
+	var awaited []*changing.Stream
 	for i := range p.Dimensions {
-		r[i] = s.byID[p.Dimensions[i].ID].reader
+		t := s.byID[p.Dimensions[i].ID]
+		r[i] = t.reader
+		if t.stream != nil && p.Dimensions[i].Definition.AsOf == dimjoin.AsOfEventTime {
+			awaited = append(awaited, t.stream)
+		}
+	}
+	if len(awaited) > 0 {
+		return &awaiting{r, awaited}
 	}
 	return r
 }
@@ -102,7 +126,11 @@ func (s *Set) Close() (err error) {
 		if t.reader != nil {
 			t.reader.Close()
 		}
-		if cerr := t.rows.Close(); cerr != nil {
+		cerr := t.rows.Close()
+		if t.writer != nil {
+			cerr = errors.Join(cerr, t.writer.Close())
+		}
+		if cerr != nil {
 			err = errors.Join(err, fmt.Errorf("closing the dimension %s: %w", t.dimension.Definition.Name, cerr))
 		}
 	}
