@@ -34,12 +34,14 @@ dimensions:
     store: {pebble: {path: TABLE}}
     as_of: event_time
     fields: {category: string, price: float?}
+    timeout: 30s
     changes: {topic: shop.items, format: debezium, key: id, out_of_orderness: 1m}
   copy:
     key: item_id
     store: {pebble: {path: TABLE}}
     as_of: emission
     fields: {category: string, price: float?}
+    timeout: 30s
     changes: {topic: shop.items, format: debezium, key: id, out_of_orderness: 1m}
 instance:
   select: [item_id, item.category, item.price]
