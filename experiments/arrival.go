@@ -47,7 +47,9 @@ func (r *runner) readArrivals() error {
 		if err := o.flight.err; err != nil {
 			return fmt.Errorf("reading dimensions of impressions that came in: %w", err)
 		}
-		o.end()
+		if err := o.end(); err != nil {
+			return err
+		}
 	}
 	if f := o.begin(); f != nil {
 		r.spawn(func() {
@@ -84,14 +86,22 @@ func (r *runner) takeObserved(b *Batch) {
 	}
 }
 
+// keepArrivals writes, before the state is committed, what waits to be read.
+func (r *runner) keepArrivals() error {
+	if r.prog.seen == nil {
+		return nil
+	}
+	return r.prog.seen.keepAsked()
+}
+
 // forgetArrivals drops now and then what no impression that is held needs.
-func (r *runner) forgetArrivals() {
+func (r *runner) forgetArrivals() error {
 	at := r.task.Cursor().TimeMS
 	if r.prog.seen == nil || r.away() || at < r.forgotMS+max(r.pipeline.Join.DelayMS/forgetParts, 1000) {
-		return
+		return nil
 	}
 	r.forgotMS = at
-	r.prog.seen.forgetBefore(at)
+	return r.prog.seen.forgetBefore(at)
 }
 
 // forgetParts is how often within a delay observations are gone through.

@@ -113,6 +113,9 @@ func (w *Worker) commit(ctx context.Context, manifest bool) error {
 		if !r.isSettled() {
 			continue
 		}
+		if err := r.keepArrivals(); err != nil {
+			return &taskError{r.partition, err}
+		}
 		if err := r.task.Commit(r.snapshot(w.pipeline.Fingerprint())); err != nil {
 			return fmt.Errorf("committing state: %w", &taskError{r.partition, err})
 		}

@@ -5,6 +5,7 @@ import (
 
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/dimjoin"
+	"github.com/mortise-dev/mortise/joiner"
 )
 
 // observations is what rows of dimensions were when impressions came in, for the
@@ -18,12 +19,17 @@ type observations struct {
 	dims   []observedDimension // per Pipeline.Dimensions
 	asked  int                 // keys that are to be read, over all dimensions
 	flight *observation        // the read under way
+	log    joiner.Log          // keeps it all; see observed.go
+	spanMS int64               // of its buckets
+	key    []byte              // scratch
+	value  []byte              // scratch
 	begun  uint64              // reads that have begun
 	done   uint64              // and those that have ended
 }
 
 type observedDimension struct {
-	key     []int  // positions in what Intake reads beside the event
+	key     []int // positions in what Intake reads beside the event
+	id      string
 	experts uint32 // experiments whose rows need it; 0 where it is not read on arrival
 	rows    map[string]*observedRow
 	asked   []*observedRow // keys that are to be read
@@ -36,20 +42,25 @@ type observedRow struct {
 	asked    ask // of impressions that came since it was read
 	flying   ask // of those that wait for the read under way
 	versions []observedVersion
+	newest   int64 // from of the newest version, dropped or not
 }
 
 // ask is the impressions that wait for a key to be read.
 type ask struct {
-	open   bool
-	from   int64 // offset of the first
-	lastMS int64 // the latest event time
+	open    bool
+	noted   bool    // it is in the log
+	notedMS int64   // up to this event time
+	also    []int64 // offsets from which the log has it as well
+	from    int64   // offset of the first
+	lastMS  int64   // the latest event time
 }
 
 // observedVersion is what a key's row was from an offset on.
 type observedVersion struct {
-	from   int64
-	lastMS int64 // the latest event time of an impression that has it
-	answer dimjoin.Answer
+	from     int64
+	lastMS   int64 // the latest event time of an impression that has it
+	loggedMS int64 // and of those that the log knows to have it
+	answer   dimjoin.Answer
 }
 
 // observation is one read of all keys that were asked for.
@@ -60,21 +71,22 @@ type observation struct {
 	err     error
 }
 
-// newObservations makes the table of a pipeline; nil where nothing is read on
-// arrival.
-func newObservations(p *Pipeline) *observations {
+// newObservations makes the table of a task out of its state; nil where nothing is
+// read on arrival.
+func newObservations(p *Pipeline, store joiner.Store) (*observations, error) {
 	fields := p.arrivalKeys()
 	if len(fields) == 0 {
-		return nil
+		return nil, nil
 	}
-	o := &observations{dims: make([]observedDimension, len(p.Dimensions))}
+	stored := p.Join.StoreOptions()
+	o := &observations{dims: make([]observedDimension, len(p.Dimensions)), log: store.Log(joiner.Observed), spanMS: stored.SpanMS(joiner.Observed)}
 	for i := range p.Dimensions {
 		def := p.Dimensions[i].Definition
 		if def.AsOf != dimjoin.AsOfArrival {
 			continue
 		}
 		d := &o.dims[i]
-		d.rows = map[string]*observedRow{}
+		d.id, d.rows = p.Dimensions[i].ID, map[string]*observedRow{}
 		for _, name := range def.Key {
 			d.key = append(d.key, slices.Index(fields, name))
 		}
@@ -84,7 +96,7 @@ func newObservations(p *Pipeline) *observations {
 			}
 		}
 	}
-	return o
+	return o, o.restore()
 }
 
 // ask notes that an impression has come whose row of a dimension has this key.
@@ -97,7 +109,7 @@ func (o *observations) ask(dim int, key []byte, values mortise.Row, offset, time
 	}
 	a := &row.asked
 	if !a.open {
-		*a = ask{true, offset, timeMS}
+		*a = ask{open: true, from: offset, lastMS: timeMS}
 		d.asked = append(d.asked, row)
 		o.asked++
 		return
@@ -154,27 +166,42 @@ func (o *observations) through() uint64 {
 }
 
 // end takes what the read under way has found.
-func (o *observations) end() {
+func (o *observations) end() error {
 	f := o.flight
 	for i := range f.lookups {
 		for n := range f.lookups[i] {
-			f.keys[i][n].observe(&f.lookups[i][n])
+			row := f.keys[i][n]
+			for at := row.observe(&f.lookups[i][n]); at < len(row.versions); at++ {
+				if err := o.keepVersion(i, row, &row.versions[at]); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	o.flight = nil
 	o.done++
+	return nil
 }
 
-// observe adds what was read, if it is not what the row was already.
-func (r *observedRow) observe(a *dimjoin.Answer) {
-	from := r.flying
+// observe adds what was read, if it is not what the row was already, and returns
+// the position of the first version that is new or has more impressions.
+func (r *observedRow) observe(a *dimjoin.Answer) int {
+	asked := r.flying
 	r.flying = ask{}
-	if n := len(r.versions); n > 0 && sameAnswer(&r.versions[n-1].answer, a) {
-		last := &r.versions[n-1]
-		last.lastMS = max(last.lastMS, from.lastMS)
-		return
+	n := len(r.versions)
+	// The log may have a version that is dropped here, and would be taken for what
+	// is added to one before it: that begins anew.
+	if n == 0 || asked.noted || r.versions[n-1].from < r.newest || !sameAnswer(&r.versions[n-1].answer, a) {
+		for _, from := range append([]int64{asked.from}, asked.also...) { // what the log has as asked for, it gets as read
+			r.newest = from
+			r.versions = append(r.versions, observedVersion{from: from, lastMS: asked.lastMS, loggedMS: joiner.NoTimeMS,
+				answer: dimjoin.Answer{Row: a.Row, Served: a.Served, Absent: a.Absent, Reject: a.Reject}})
+		}
+		return n
 	}
-	r.versions = append(r.versions, observedVersion{from: from.from, lastMS: from.lastMS, answer: dimjoin.Answer{Row: a.Row, Served: a.Served, Absent: a.Absent, Reject: a.Reject}})
+	last := &r.versions[n-1]
+	last.lastMS = max(last.lastMS, asked.lastMS)
+	return n - 1
 }
 
 // sameAnswer reports whether an impression is served alike with both. What came
@@ -194,7 +221,7 @@ func (o *observations) answer(dim int, a *dimjoin.Answer, offset int64) {
 
 // forgetBefore drops what no impression that is held any more has: those before
 // timeMS are closed.
-func (o *observations) forgetBefore(timeMS int64) {
+func (o *observations) forgetBefore(timeMS int64) error {
 	for i := range o.dims {
 		for key, row := range o.dims[i].rows {
 			row.versions = slices.DeleteFunc(row.versions, func(v observedVersion) bool { return v.lastMS < timeMS })
@@ -203,6 +230,7 @@ func (o *observations) forgetBefore(timeMS int64) {
 			}
 		}
 	}
+	return o.log.DropBefore(timeMS)
 }
 
 func cloneRow(row mortise.Row) mortise.Row {

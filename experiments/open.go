@@ -167,7 +167,9 @@ func (w *Worker) newRunner(partition int32, store joiner.Store) (*runner, error)
 	if len(w.pipeline.Dimensions) > 0 {
 		r.defers, r.dims = true, w.opts.Dimensions
 		if r.prog.asOf = w.opts.Recorded; !w.opts.Recorded {
-			r.prog.seen = newObservations(w.pipeline)
+			if r.prog.seen, err = newObservations(w.pipeline, store); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if w.opts.Profile {

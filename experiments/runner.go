@@ -299,7 +299,9 @@ func (r *runner) advance(nowMS int64, limit int) error {
 	}
 	r.task.Advance(r.clock.Advance(nowMS))
 	r.due = false
-	r.forgetArrivals()
+	if err := r.forgetArrivals(); err != nil {
+		return err
+	}
 	if landed, err := r.land(); !landed || err != nil {
 		return err
 	}

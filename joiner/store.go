@@ -18,6 +18,9 @@ const (
 	// Index is what the tables in memory say of labels and pending impressions,
 	// in packs, so that reopening a task reads neither.
 	Index
+	// Observed is what was looked up when impressions came in, kept by the task's
+	// owner until they close; read back only when a task is reopened.
+	Observed
 	NumLogs
 )
 

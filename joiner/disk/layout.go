@@ -24,7 +24,7 @@ const (
 // writeCategory labels segment files in Pebble's accounts of what is written.
 const writeCategory vfs.DiskWriteCategory = "mortise-segment"
 
-var logNames = [joiner.NumLogs]string{"impressions", "labels", "seen", "index"}
+var logNames = [joiner.NumLogs]string{"impressions", "labels", "seen", "index", "observed"}
 
 // prepareDir makes dir a state directory if it is none, and refuses one of
 // another format or owner.
