@@ -35,8 +35,8 @@ var HistoryUnits = []string{"ms", "s", "us", "ns", "rfc3339"}
 // Always is the From of a version that has none.
 const Always int64 = math.MinInt64
 
-// openEndMS is 2099-01-01 UTC.
-const openEndMS = 4070908800000
+// OpenEndMS is 2099-01-01 UTC: a version that ends then or later does not end.
+const OpenEndMS = 4070908800000
 
 // Kept reports whether the table has a history.
 func (h *History) Kept() bool { return h.From != "" }
@@ -77,7 +77,7 @@ func (h *History) End(v mortise.Value) (ms int64, ok bool) {
 	if v.IsNull() {
 		return Latest, true
 	}
-	if ms, ok = h.ms(v); ms >= openEndMS {
+	if ms, ok = h.ms(v); ms >= OpenEndMS {
 		ms = Latest
 	}
 	return ms, ok
