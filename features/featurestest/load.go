@@ -138,7 +138,7 @@ func ProcessorTime() time.Duration {
 }
 
 // BenchmarkWrite measures adding events and committing them to a store.
-func BenchmarkWrite(b *testing.B, store func(b *testing.B) features.Store) {
+func BenchmarkWrite(b *testing.B, store func(b testing.TB) features.Store) {
 	entities := 1_000_000
 	if testing.Short() {
 		entities = 10_000
@@ -169,7 +169,7 @@ func BenchmarkWrite(b *testing.B, store func(b *testing.B) features.Store) {
 
 // BenchmarkRead measures reading three windows as of one time, of items that have
 // been collecting for a month.
-func BenchmarkRead(b *testing.B, store func(b *testing.B) features.Store) {
+func BenchmarkRead(b *testing.B, store func(b testing.TB) features.Store) {
 	entities, events := 200_000, 6_000_000
 	if testing.Short() {
 		entities, events = 1_000, 20_000

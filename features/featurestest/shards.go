@@ -13,7 +13,7 @@ import (
 // BenchmarkShards compares the two ways in which an entity's tiles can lie among the
 // tasks of a source: in one of them, which the reader knows, or in all, which it
 // merges.
-func BenchmarkShards(b *testing.B, open func(b *testing.B) features.Store) {
+func BenchmarkShards(b *testing.B, open func(b testing.TB) features.Store) {
 	for _, c := range []struct {
 		tasks  int
 		routed bool

@@ -9,9 +9,9 @@ import (
 )
 
 func BenchmarkWrite(b *testing.B) {
-	featurestest.BenchmarkWrite(b, func(*testing.B) features.Store { return memory.New() })
+	featurestest.BenchmarkWrite(b, func(testing.TB) features.Store { return memory.New() })
 }
 
 func BenchmarkRead(b *testing.B) {
-	featurestest.BenchmarkRead(b, func(*testing.B) features.Store { return memory.New() })
+	featurestest.BenchmarkRead(b, func(testing.TB) features.Store { return memory.New() })
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // open opens a store in a directory of the benchmark.
-func open(b *testing.B) features.Store {
+func open(b testing.TB) features.Store {
 	db, err := pebble.Open(b.TempDir(), pebble.Options{})
 	if err != nil {
 		b.Fatal(err)

@@ -42,3 +42,5 @@ func (o *opener) Crash() {
 func TestStore(t *testing.T) {
 	featurestest.Run(t, func(t *testing.T) featurestest.Opener { return &opener{t: t, fs: vfs.NewCrashableMem()} })
 }
+
+func TestHot(t *testing.T) { featurestest.TestHot(t, open) }

@@ -17,7 +17,7 @@ import (
 
 // open opens a store of its own prefix. The processor time that the benchmarks
 // count is the client's: Redis is another process.
-func open(b *testing.B) features.Store {
+func open(b testing.TB) features.Store {
 	server := redistest.Shared(b)
 	s, err := redis.Open(context.Background(), redis.Options{Addrs: []string{server.Addr}, Prefix: fmt.Sprint("bench ", prefixes.Add(1))})
 	if err != nil {

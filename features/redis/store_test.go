@@ -46,3 +46,5 @@ func TestStore(t *testing.T) {
 		return &opener{t: t, opts: redis.Options{Addrs: []string{server.Addr}, Prefix: fmt.Sprint("test ", prefixes.Add(1)), Buckets: 7, PipelineFields: 500}}
 	})
 }
+
+func TestHot(t *testing.T) { featurestest.TestHot(t, open) }
