@@ -71,6 +71,7 @@ func (l *loader) aggregation(e *entry, main *sourceNode) (features.Definition, b
 	if !from.whole {
 		return def, false
 	}
+	l.ownLabels(n.get("source"), &def)
 	row := from.source.Row()
 	def.Where = l.condition(n.get("where"), row, "where")
 	l.entity(n.get("entity"), from, main)
@@ -87,6 +88,19 @@ func (l *loader) aggregation(e *entry, main *sourceNode) (features.Definition, b
 		}
 	}
 	return def, complete
+}
+
+// ownLabels warns of a feature that may count the very events that become its
+// row's label: those that a label's window takes from before the impression.
+func (l *loader) ownLabels(at *node, def *features.Definition) {
+	for i := range l.exp.Join.Labels {
+		label := &l.exp.Join.Labels[i]
+		if label.Source != def.Source || label.Before == 0 || label.Within == 0 {
+			continue // the first is after the impression, and so never read; the last is context, and no label
+		}
+		l.warn(at.at, Leak, "the label `%s` takes events of `%s` up to %s before the impression, and the feature `%s` reads those as well", label.Name, def.Source, mortise.FormatDuration(label.Before), def.Name).
+			Help = "a model would see its label: leave `before` out, or read the feature from another source"
+	}
 }
 
 func (l *loader) aggregateFault(n *node, fault *features.Error, row mortise.Schema) {

@@ -40,6 +40,7 @@ var Codes = []struct {
 	{NotBuilt, "checked, but not something that this version can run"},
 	{Unused, "declared, but nothing uses it (a warning)"},
 	{Insecure, "works, but shows secrets (a warning)"},
+	{Leak, "a feature may see what its row is to predict (a warning)"},
 }
 
 const (
@@ -75,4 +76,5 @@ const (
 	NotBuilt        Code = "not-built"
 	Unused          Code = "unused"
 	Insecure        Code = "insecure"
+	Leak            Code = "leak"
 )
