@@ -71,6 +71,7 @@ func (c *console) recordedDimensions(ctx context.Context, plan *experiments.Plan
 		}
 		o.Scratch = rc.dir
 	}
+	o.Patient = true
 	if rc.set, err = c.dimensions(ctx, plan, o); err != nil {
 		return nil, err
 	}

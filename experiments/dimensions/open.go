@@ -2,39 +2,78 @@ package dimensions
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/mortise-dev/mortise/dimjoin"
 	"github.com/mortise-dev/mortise/dimjoin/file"
 	"github.com/mortise-dev/mortise/dimjoin/pebble"
+	"github.com/mortise-dev/mortise/dimjoin/redis"
 )
 
-// openTable opens the table that a definition names in its store.
-func openTable(ctx context.Context, def *dimjoin.Definition, o *Options) (dimjoin.Table, error) {
+// open opens the store that a definition names.
+func (o *Options) open(ctx context.Context, def *dimjoin.Definition) (dimjoin.Table, error) {
 	switch def.Store.Kind {
 	case "file":
-		t, err := file.Open(ctx, def, file.Options{Now: o.Now, OnReload: func(rows int, err error) {
-			if err != nil {
-				o.Log.Warn("a dimension's file changed, and cannot be read: its rows stay as they were", "dimension", def.Name, "path", def.Store.Path, "err", err)
-				return
-			}
-			o.Log.Info("a dimension's file changed and was read again", "dimension", def.Name, "path", def.Store.Path, "rows", rows)
-		}})
-		if err != nil {
-			return nil, err
-		}
-		return t, nil
+		return opened(file.Open(ctx, def, file.Options{Now: o.Now, OnReload: o.reloaded(def)}))
 	case "pebble":
-		db, err := pebble.Open(ctx, def, pebble.Options{})
-		if err != nil {
-			return nil, err
-		}
-		return db, nil
+		return opened(pebble.Open(ctx, def, pebble.Options{}))
+	case "redis":
+		return opened(redis.Open(ctx, def, redis.Options{}))
 	}
 	return nil, fmt.Errorf("this version has no store of kind %s", def.Store.Kind)
 }
 
+// opened keeps a nil table from looking like one.
+func opened[T dimjoin.Table](t T, err error) (dimjoin.Table, error) {
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (o *Options) reloaded(def *dimjoin.Definition) func(rows int, err error) {
+	return func(rows int, err error) {
+		if err != nil {
+			o.Log.Warn("a dimension's file changed, and cannot be read: its rows stay as they were", "dimension", def.Name, "path", def.Store.Path, "err", err)
+			return
+		}
+		o.Log.Info("a dimension's file changed and was read again", "dimension", def.Name, "path", def.Store.Path, "rows", rows)
+	}
+}
+
+// openSoon opens a table, now or, where its store cannot be reached, as soon as it
+// can: rows are served by the declared fallback until then.
+func (o *Options) openSoon(ctx context.Context, def *dimjoin.Definition) (dimjoin.Table, error) {
+	t, err := o.Open(ctx, def)
+	if !errors.Is(err, dimjoin.ErrUnreachable) || o.Patient {
+		return t, err
+	}
+	o.Log.Warn("a dimension's store cannot be reached; it is tried again with every read", "dimension", def.Name, "err", err)
+	return dimjoin.OpenLater(func(ctx context.Context) (dimjoin.Table, error) { return o.Open(ctx, def) }), nil
+}
+
 // openWriter opens the store that a definition names for writing.
-func openWriter(_ context.Context, def *dimjoin.Definition) (dimjoin.Writer, error) {
+func openWriter(ctx context.Context, def *dimjoin.Definition) (dimjoin.Writer, error) {
+	switch def.Store.Kind {
+	case "redis":
+		t, err := redis.Open(ctx, def, redis.Options{})
+		if err != nil {
+			return nil, err
+		}
+		w, err := t.Writer(ctx)
+		if err != nil {
+			return nil, errors.Join(err, t.Close())
+		}
+		return owner{w, t}, nil
+	}
 	return nil, fmt.Errorf("this version cannot write to a store of kind %s", def.Store.Kind)
 }
+
+// owner is a writer that closes the table that it writes to.
+type owner struct {
+	dimjoin.Writer
+	table dimjoin.Table
+}
+
+func (w owner) Close() error { return errors.Join(w.Writer.Close(), w.table.Close()) }

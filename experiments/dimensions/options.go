@@ -1,23 +1,49 @@
 package dimensions
 
 import (
+	"fmt"
+	"time"
+
 	"github.com/mortise-dev/mortise/dimjoin"
+	"github.com/mortise-dev/mortise/dimjoin/cache"
+	"github.com/mortise-dev/mortise/dimjoin/hystrix"
 	"github.com/mortise-dev/mortise/experiments/spec"
 )
 
-// readerOptions are what an experiment file says of reading a dimension.
-func readerOptions(d *spec.Dimension, o *Options) dimjoin.Options {
-	r := &d.Read
-	return dimjoin.Options{
-		TTL: r.TTL, NegativeTTL: r.NegativeTTL, StaleFor: orNone(r.StaleFor),
-		MaxBatch: r.Batch, Concurrency: r.Concurrency, Deadline: r.Timeout, Now: o.Now,
-	}
-}
+// patience is how long a patient reader waits for a store.
+const patience = 30 * time.Second
 
-// orNone turns 0, which readers take for their default, into none.
-func orNone[T ~int64](v T) T {
-	if v == 0 {
-		return -1
+// readerOptions are what an experiment file says of reading a dimension, with a
+// cache and a breaker of its own. closeBreaker ends the breaker's use.
+func (o *Options) readerOptions(d *spec.Dimension) (ro dimjoin.Options, closeBreaker func(), err error) {
+	r := &d.Read
+	ro = dimjoin.Options{TTL: r.TTL, NegativeTTL: r.NegativeTTL, StaleFor: r.StaleFor, MaxBatch: r.Batch, Concurrency: r.Concurrency, Deadline: r.Timeout, Now: o.Now}
+	if r.StaleFor == 0 {
+		ro.StaleFor = -1
 	}
-	return v
+	if ro.NegativeTTL == 0 {
+		ro.NegativeTTL = 1 // as good as none; 0 is the default
+	}
+	if r.CacheBytes > 0 && r.TTL > 0 {
+		if ro.Cache, err = cache.New(r.CacheBytes); err != nil {
+			return ro, nil, err
+		}
+	}
+	closeBreaker = func() {}
+	switch {
+	case o.Patient:
+		ro.Deadline = max(ro.Deadline, patience)
+	case d.Store.Kind != "file" && d.Store.Kind != "pebble":
+		ho := hystrix.Options{MinRequests: r.Breaker.Requests, FailedPercent: r.Breaker.ErrorPercent, Sleep: r.Breaker.Sleep}
+		if err := ho.Validate(); err != nil {
+			return ro, nil, err
+		}
+		b := hystrix.New(fmt.Sprintf("%s of %s", d.Name, d.Store.Kind), ho)
+		ro.Breaker, closeBreaker = b, b.Close
+	}
+	if err := ro.Validate(); err != nil {
+		closeBreaker()
+		return ro, nil, err
+	}
+	return ro, closeBreaker, nil
 }

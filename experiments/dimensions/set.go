@@ -16,11 +16,15 @@ import (
 // Options are what the tables of a plan are opened with. Zero fields take their
 // defaults.
 type Options struct {
+	// Patient waits for stores as long as it takes, within reason: for a backfill, that
+	// nobody waits for. The default is what the experiment file says.
+	Patient bool
 	// Now is the clock. The default is time.Now.
 	Now func() time.Time
 	// Log is told of what changes. The default discards.
 	Log *slog.Logger
-	// Open opens a table. The default opens the store that the definition names.
+	// Open opens a table. The default opens the store that the definition names. Its
+	// error wraps dimjoin.ErrUnreachable where the store does not answer, and may later.
 	Open func(ctx context.Context, def *dimjoin.Definition) (dimjoin.Table, error)
 	// OpenWriter opens a store that workers share for writing what a change stream
 	// brings. The default opens the store that the definition names.
@@ -43,9 +47,7 @@ func (o *Options) EnsureDefaults() {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Open == nil {
-		o.Open = func(ctx context.Context, def *dimjoin.Definition) (dimjoin.Table, error) {
-			return openTable(ctx, def, o)
-		}
+		o.Open = o.open
 	}
 	if o.OpenWriter == nil {
 		o.OpenWriter = openWriter
@@ -65,8 +67,11 @@ type table struct {
 	users     []string // experiments, by their names
 	rows      dimjoin.Table
 	reader    *dimjoin.Reader
-	writer    dimjoin.Writer   // of what changes; nil where nothing is written, or it is the table
-	stream    *changing.Stream // nil where nothing keeps the rows up to date
+
+	closeBreaker func()
+
+	writer dimjoin.Writer   // of what changes; nil where nothing is written, or it is the table
+	stream *changing.Stream // nil where nothing keeps the rows up to date
 }
 
 // Open opens all tables that rows of the plan need. An error names the experiment
@@ -86,11 +91,11 @@ func Open(ctx context.Context, plan *experiments.Plan, o Options) (_ *Set, err e
 		if err != nil {
 			return nil, fmt.Errorf("%s: dimension %s: %w", d.Experiment.Path, def.Name, err)
 		}
-		ro := readerOptions(d.Definition, &o)
-		if err := ro.Validate(); err != nil {
+		ro, closeBreaker, err := o.readerOptions(d.Definition)
+		if err != nil {
 			return nil, fmt.Errorf("%s: dimension %s: %w", d.Experiment.Path, def.Name, err)
 		}
-		t.reader = dimjoin.NewReader(def, rows, ro)
+		t.reader, t.closeBreaker = dimjoin.NewReader(def, rows, ro), closeBreaker
 		s.byID[d.ID] = t
 	}
 	return s, nil
@@ -125,6 +130,7 @@ func (s *Set) Close() (err error) {
 	for _, t := range s.tables {
 		if t.reader != nil {
 			t.reader.Close()
+			t.closeBreaker()
 		}
 		cerr := t.rows.Close()
 		if t.writer != nil {

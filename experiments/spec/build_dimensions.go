@@ -34,7 +34,7 @@ func (l *loader) dimension(e *entry, main *sourceNode) (Dimension, bool) {
 		Key:     n.get("key").strings(),
 		AsOf:    n.get("as_of").string(dimjoin.AsOfArrival),
 		Missing: n.get("missing").string(dimjoin.MissingNull),
-	}, Read: l.dimensionRead(n)}
+	}}
 	if def.Missing == dimjoin.MissingWait {
 		l.fail(n.get("missing").at, NotBuilt, "this version cannot hold impressions until their rows are there").Help = "use missing: null, default or dead_letter"
 	}
@@ -54,6 +54,7 @@ func (l *loader) dimension(e *entry, main *sourceNode) (Dimension, bool) {
 	}
 	def.Changes = l.changes(n, &def.Definition)
 	def.History = l.history(n, &def.Definition)
+	def.Read = l.dimensionRead(n, def.Store.Kind == "file" || def.Store.Kind == "pebble")
 	return def, whole
 }
 
@@ -123,7 +124,7 @@ func (l *loader) redis(n *node, def *dimjoin.Definition) dimjoin.Redis {
 		l.hostPort(a, "addrs")
 	}
 	r := dimjoin.Redis{Master: n.get("master").string(""), Cluster: n.get("cluster").bool(false), Username: n.get("username").string(""),
-		Password: n.get("password").string(""), DB: int(n.get("db").int(0)), Prefix: n.get("prefix").string(def.Name + ":"),
+		Password: n.get("password").string(""), DB: int(n.get("db").int(0)), Prefix: n.get("prefix").string(def.Name),
 		Layout: n.get("layout").string("hash"), TLS: n.get("tls").bool(false)}
 	cluster := r.Cluster || len(n.get("addrs").texts()) > 1 && r.Master == ""
 	if cluster && r.DB != 0 {

@@ -24,6 +24,12 @@ type DimensionRead struct {
 	Breaker          Breaker
 }
 
+const (
+	defaultCacheBytes = 64_000_000
+	defaultTimeout    = 100 * time.Millisecond
+	atHandTimeout     = time.Minute
+)
+
 // Breaker says when a store is left alone, and for how long.
 type Breaker struct {
 	ErrorPercent int
@@ -31,15 +37,23 @@ type Breaker struct {
 	Sleep        time.Duration
 }
 
-// dimensionRead settles how the dimension n is read.
-func (l *loader) dimensionRead(n *node) DimensionRead {
+// dimensionRead settles how the dimension n is read. One that is at hand, on this
+// machine, is not cached, and waited for.
+func (l *loader) dimensionRead(n *node, atHand bool) DimensionRead {
 	c, b := n.get("cache"), n.get("breaker")
+	cacheBytes, timeout := int64(defaultCacheBytes), defaultTimeout
+	if atHand {
+		timeout = atHandTimeout
+		if c == nil {
+			cacheBytes = 0
+		}
+	}
 	r := DimensionRead{
-		CacheBytes:  c.get("size").size(64_000_000),
+		CacheBytes:  c.get("size").size(cacheBytes),
 		TTL:         c.get("ttl").duration(time.Minute),
 		NegativeTTL: c.get("negative_ttl").duration(10 * time.Second),
 		StaleFor:    c.get("stale_for").duration(time.Hour),
-		Timeout:     n.get("timeout").duration(100 * time.Millisecond),
+		Timeout:     n.get("timeout").duration(timeout),
 		Concurrency: int(n.get("concurrency").int(8)),
 		Batch:       int(n.get("batch").int(500)),
 		Breaker:     Breaker{int(b.get("errors").int(50)), int(b.get("requests").int(20)), b.get("sleep").duration(5 * time.Second)},
