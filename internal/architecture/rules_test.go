@@ -51,6 +51,8 @@ var clients = []client{
 	{"github.com/redis/go-redis/v9", []string{"features/redis", "dimjoin/redis"}, "Redis stands behind features.Store and dimjoin.Table: the engine is tested on memory, and on one machine needs no server"},
 	{"github.com/maypok86/otter/v2", []string{"dimjoin/cache"}, "the cache stands behind dimjoin.Cache: what counts for how long is decided, and tested, without it"},
 	{"github.com/afex/hystrix-go", []string{"dimjoin/hystrix"}, "the breaker stands behind dimjoin.Breaker: hystrix keeps its circuits and goroutines for as long as the process lives, so one package alone makes them"},
+	{"github.com/tsuna/gohbase", []string{"dimjoin/hbase"}, "HBase stands behind dimjoin.Table"},
+	{"github.com/sirupsen/logrus", []string{"dimjoin/hbase"}, "it is how gohbase logs, and has to be told not to"},
 	{"github.com/jackc/pgx/v5", []string{"dimjoin/sql"}, "PostgreSQL stands behind dimjoin.Table"},
 	{"github.com/go-sql-driver/mysql", []string{"dimjoin/sql"}, "MySQL stands behind dimjoin.Table"},
 	{"github.com/expr-lang/expr", []string{"internal/expression"}, "one package decides what an expression means: types, nulls, bounds"},

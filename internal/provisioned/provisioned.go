@@ -67,6 +67,19 @@ func Python(t TB) string {
 	return path
 }
 
+// Cached returns the folder that .ci/provision installed a suite's programs into, by
+// its name in the cache. Without it the test is left out, or fails under
+// MORTISE_REQUIRE_ALL=1.
+func Cached(t TB, name, suite string) string {
+	t.Helper()
+	path := filepath.Join(cache(), "mortise", name)
+	if _, err := os.Stat(path); err != nil {
+		Missing(t, suite, err.Error()+": install it with make provision")
+		return ""
+	}
+	return path
+}
+
 // cache is where .ci/provision installs what is no system package.
 func cache() string {
 	if dir := os.Getenv("XDG_CACHE_HOME"); dir != "" {

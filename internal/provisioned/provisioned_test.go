@@ -61,6 +61,22 @@ func TestPython(t *testing.T) {
 	}
 }
 
+func TestCached(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("MORTISE_REQUIRE_ALL", "")
+	r := &recorder{TB: t}
+	if path := Cached(r, "thing-1", "the thing"); path != "" || !strings.Contains(r.left, "make provision") {
+		t.Errorf("%q, left out with %q", path, r.left)
+	}
+	dir := filepath.Join(cache(), "mortise", "thing-1")
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if path := Cached(r, "thing-1", "the thing"); path != dir {
+		t.Errorf("%s is there and not found: %q", dir, path)
+	}
+}
+
 func TestData(t *testing.T) {
 	root := t.TempDir()
 	if err := os.Mkdir(filepath.Join(root, "set"), 0o777); err != nil {

@@ -1,0 +1,197 @@
+package hbase
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tsuna/gohbase/hrpc"
+
+	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/dimjoin"
+)
+
+// maxKeyBytes is the longest row key that HBase has.
+const maxKeyBytes = 32767
+
+// newest is how many versions of a column are asked for at first: they say how long
+// an answer holds.
+const newest = 3
+
+// Read implements dimjoin.Table.
+func (t *Table) Read(ctx context.Context, lookups []dimjoin.Lookup) error {
+	answers := make([]dimjoin.Lookup, len(lookups)) // which who gives up leaves behind
+	copy(answers, lookups)
+	if err := wait(ctx, func() error { return t.readAll(ctx, answers) }); err != nil {
+		return t.fail("reading", err)
+	}
+	copy(lookups, answers)
+	return nil
+}
+
+// each does something for all of n numbers, a bounded number at once, until one fails.
+func (t *Table) each(n int, do func(i int) error) error {
+	var next, failed atomic.Int64
+	var first error
+	var group sync.WaitGroup
+	for range min(n, t.opts.Concurrency) {
+		group.Go(func() {
+			for failed.Load() == 0 {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return
+				}
+				if err := do(i); err != nil && failed.Add(1) == 1 {
+					first = err
+				}
+			}
+		})
+	}
+	group.Wait()
+	return first
+}
+
+func (t *Table) readAll(ctx context.Context, lookups []dimjoin.Lookup) error {
+	return t.each(len(lookups), func(i int) error { return t.read(ctx, &lookups[i]) })
+}
+
+// rowKey is a key as a row's: HBase has no empty one.
+func rowKey(key []byte) []byte {
+	if len(key) == 0 {
+		return []byte(`\`) // no key is, since a backslash is written twice
+	}
+	return key
+}
+
+// get reads a row's cells that are no younger than ms; 0 for all.
+func (t *Table) get(ctx context.Context, key []byte, ms int64, options ...func(hrpc.Call) error) ([]*hrpc.Cell, error) {
+	options = append(options, hrpc.Families(t.families))
+	if ms > 0 {
+		options = append(options, hrpc.TimeRangeUint64(0, uint64(ms)+1))
+	}
+	g, err := hrpc.NewGet(ctx, []byte(t.def.Store.HBase.Table), key, options...)
+	if err != nil {
+		return nil, err
+	}
+	result, err := t.client.Get(g)
+	if err != nil {
+		return nil, err
+	}
+	return result.Cells, nil
+}
+
+func (t *Table) read(ctx context.Context, l *dimjoin.Lookup) error {
+	l.Row, l.Err, l.FromMS, l.ToMS = nil, nil, 0, 0
+	if len(l.Key) > maxKeyBytes {
+		l.Err = fmt.Errorf("the key has %d bytes, and HBase's have %d at most", len(l.Key), maxKeyBytes)
+		return nil
+	}
+	if !t.def.History.Kept() {
+		cells, err := t.get(ctx, rowKey(l.Key), 0, hrpc.MaxVersions(1))
+		if err == nil {
+			t.answer(cells, l)
+		}
+		return err
+	}
+	l.FromMS, l.ToMS = dimjoin.Always, dimjoin.Latest
+	if l.AsOfMS < 0 {
+		l.ToMS = 0 // no cell is older
+		return nil
+	}
+	cells, err := t.get(ctx, rowKey(l.Key), 0, hrpc.MaxVersions(newest))
+	if err != nil {
+		return err
+	}
+	if !known(cells, l) {
+		l.ToMS = l.AsOfMS + 1
+		if cells, err = t.get(ctx, rowKey(l.Key), l.AsOfMS, hrpc.MaxVersions(1)); err != nil {
+			return err
+		}
+	}
+	t.answer(cells, l)
+	return nil
+}
+
+// known reports whether the newest cells of each column tell what it was at the
+// lookup's time: they do unless all that could be asked for are younger.
+func known(cells []*hrpc.Cell, l *dimjoin.Lookup) bool {
+	younger := map[string]int{}
+	for _, c := range cells {
+		if int64(*c.Timestamp) > l.AsOfMS {
+			if younger[string(c.Qualifier)]++; younger[string(c.Qualifier)] == newest {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// answer makes a row of the youngest cells that are no younger than the lookup's time.
+func (t *Table) answer(cells []*hrpc.Cell, l *dimjoin.Lookup) {
+	at := map[string]*hrpc.Cell{}
+	history, size := t.def.History.Kept(), 0
+	for _, c := range cells {
+		ms := int64(*c.Timestamp)
+		if history && ms > l.AsOfMS {
+			l.ToMS = min(l.ToMS, ms)
+			continue
+		}
+		if history {
+			l.FromMS = max(l.FromMS, ms)
+		}
+		if before := at[string(c.Qualifier)]; before == nil || *before.Timestamp < *c.Timestamp {
+			at[string(c.Qualifier)] = c
+		}
+	}
+	if mark := at[rowColumn]; mark != nil {
+		apply(mark, at)
+	}
+	if len(at) == 0 {
+		return
+	}
+	row := make(mortise.Row, len(t.def.Fields))
+	for i := range row {
+		f := &t.def.Fields[i]
+		row[i] = mortise.NullValue()
+		c := at[f.Name]
+		if c == nil {
+			continue
+		}
+		size += len(c.Value)
+		var ok bool
+		if row[i], ok = dimjoin.ParseText(f.Type, append([]byte{}, c.Value...)); !ok { // its cell is a part of the whole answer
+			l.Err = fmt.Errorf("field %s is the text %s, and %s is declared", f.Name, dimjoin.Excerpt(c.Value), f.Type)
+			return
+		}
+	}
+	if size > dimjoin.MaxRowBytes {
+		l.Err = dimjoin.ErrTooLarge(size)
+		return
+	}
+	if l.Err = dimjoin.FitRow(t.def.Fields, row); l.Err == nil {
+		l.Row = row
+	}
+}
+
+// ended is the mark of a row that is none from its time on. Others are the names of
+// the fields that are null from then on, with a comma before each.
+const ended = "-"
+
+// apply takes the cells away that a mark ends: those that are no younger.
+func apply(mark *hrpc.Cell, at map[string]*hrpc.Cell) {
+	if string(mark.Value) == ended {
+		for name, c := range at {
+			if *c.Timestamp <= *mark.Timestamp {
+				delete(at, name)
+			}
+		}
+		return
+	}
+	for _, name := range strings.Split(string(mark.Value), ",") {
+		if c := at[name]; c != nil && *c.Timestamp <= *mark.Timestamp {
+			delete(at, name)
+		}
+	}
+}
