@@ -4,6 +4,8 @@ import (
 	"time"
 
 	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/dimjoin"
+	"github.com/mortise-dev/mortise/dimjoin/ab"
 	"github.com/mortise-dev/mortise/features"
 	"github.com/mortise-dev/mortise/joiner"
 )
@@ -20,9 +22,10 @@ type Status struct {
 	Aborts      int64              `json:"aborts"`     // how often what was not committed was thrown away
 	Commits     Durations          `json:"commits"`
 	Checkpoints *CheckpointStatus  `json:"checkpoints,omitempty"`
-	Shuffles    []ShuffleStatus    `json:"shuffles,omitempty"` // of the pipeline's topics, in this process
-	Archives    []ArchiveStatus    `json:"archives,omitempty"` // of the pipeline's experiments, in this process
-	Features    []FeatureStatus    `json:"features,omitempty"` // of all pipelines, in this process; with the first
+	Shuffles    []ShuffleStatus    `json:"shuffles,omitempty"`   // of the pipeline's topics, in this process
+	Archives    []ArchiveStatus    `json:"archives,omitempty"`   // of the pipeline's experiments, in this process
+	Features    []FeatureStatus    `json:"features,omitempty"`   // of all pipelines, in this process; with the first
+	Dimensions  []DimensionStatus  `json:"dimensions,omitempty"` // of all pipelines, in this process; with the first
 	// Others are the accounts of the group's other tasks, by experiment, once it has
 	// come to the end.
 	Others []mortise.Ledger `json:"-"`
@@ -38,6 +41,17 @@ type FeatureStatus struct {
 	LagRecords  int64                `json:"lag_records"`
 	Unreadable  int64                `json:"unreadable"` // records that features could not use
 	Writer      features.WriterStats `json:"writer"`
+}
+
+// DimensionStatus is how one dimension is read in one process.
+type DimensionStatus struct {
+	ID          string        `json:"id"`
+	Name        string        `json:"name"`        // as the first experiment calls it
+	Experiments []string      `json:"experiments"` // whose rows have it
+	Store       string        `json:"store"`       // its kind
+	AsOf        string        `json:"as_of"`
+	Stats       dimjoin.Stats `json:"stats"`
+	Clusters    *ab.Stats     `json:"clusters,omitempty"` // of an ab store
 }
 
 // ArchiveStatus is what archiving an experiment's rows as Parquet is doing in one

@@ -167,7 +167,7 @@ func (cr *crew) statuses() []experiments.Status {
 		st := w.Status()
 		st.Shuffles, st.Archives = cr.shuffles[i].statuses(), cr.archives[i].statuses()
 		if i == 0 {
-			st.Features = cr.features.statuses()
+			st.Features, st.Dimensions = cr.features.statuses(), cr.dims.Status()
 		}
 		all = append(all, st)
 	}

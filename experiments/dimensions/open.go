@@ -9,6 +9,8 @@ import (
 	"github.com/mortise-dev/mortise/dimjoin/file"
 	"github.com/mortise-dev/mortise/dimjoin/pebble"
 	"github.com/mortise-dev/mortise/dimjoin/redis"
+	"github.com/mortise-dev/mortise/dimjoin/sql"
+	"github.com/mortise-dev/mortise/experiments/spec"
 )
 
 // open opens the store that a definition names.
@@ -20,6 +22,8 @@ func (o *Options) open(ctx context.Context, def *dimjoin.Definition) (dimjoin.Ta
 		return opened(pebble.Open(ctx, def, pebble.Options{}))
 	case "redis":
 		return opened(redis.Open(ctx, def, redis.Options{}))
+	case "sql":
+		return opened(sql.Open(ctx, def, sql.Options{}))
 	}
 	return nil, fmt.Errorf("this version has no store of kind %s", def.Store.Kind)
 }
@@ -44,12 +48,15 @@ func (o *Options) reloaded(def *dimjoin.Definition) func(rows int, err error) {
 
 // openSoon opens a table, now or, where its store cannot be reached, as soon as it
 // can: rows are served by the declared fallback until then.
-func (o *Options) openSoon(ctx context.Context, def *dimjoin.Definition) (dimjoin.Table, error) {
+func (o *Options) openSoon(ctx context.Context, def *dimjoin.Definition, read *spec.DimensionRead) (dimjoin.Table, error) {
+	if def.Store.Kind == "ab" {
+		return o.openClusters(ctx, def, read)
+	}
 	t, err := o.Open(ctx, def)
 	if !errors.Is(err, dimjoin.ErrUnreachable) || o.Patient {
 		return t, err
 	}
-	o.Log.Warn("a dimension's store cannot be reached; it is tried again with every read", "dimension", def.Name, "err", err)
+	o.Log.Warn("a dimension's store cannot be reached; it is tried again with every read", "dimension", def.Name, "store", def.Store.Kind, "err", err)
 	return dimjoin.OpenLater(func(ctx context.Context) (dimjoin.Table, error) { return o.Open(ctx, def) }), nil
 }
 
@@ -57,7 +64,22 @@ func (o *Options) openSoon(ctx context.Context, def *dimjoin.Definition) (dimjoi
 func openWriter(ctx context.Context, def *dimjoin.Definition) (dimjoin.Writer, error) {
 	switch def.Store.Kind {
 	case "redis":
-		t, err := redis.Open(ctx, def, redis.Options{})
+		return writerOf[*redis.Table](redis.Open(ctx, def, redis.Options{}))(ctx)
+	case "sql":
+		return writerOf[*sql.Table](sql.Open(ctx, def, sql.Options{}))(ctx)
+	}
+	return nil, fmt.Errorf("this version cannot write to a store of kind %s", def.Store.Kind)
+}
+
+// writable is a table of a store that rows can be written to.
+type writable interface {
+	dimjoin.Table
+	Writer(ctx context.Context) (dimjoin.Writer, error)
+}
+
+// writerOf makes the writer of a table that has been opened for it alone.
+func writerOf[T writable](t T, err error) func(context.Context) (dimjoin.Writer, error) {
+	return func(ctx context.Context) (dimjoin.Writer, error) {
 		if err != nil {
 			return nil, err
 		}
@@ -67,7 +89,6 @@ func openWriter(ctx context.Context, def *dimjoin.Definition) (dimjoin.Writer, e
 		}
 		return owner{w, t}, nil
 	}
-	return nil, fmt.Errorf("this version cannot write to a store of kind %s", def.Store.Kind)
 }
 
 // owner is a writer that closes the table that it writes to.

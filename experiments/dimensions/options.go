@@ -34,11 +34,7 @@ func (o *Options) readerOptions(d *spec.Dimension) (ro dimjoin.Options, closeBre
 	case o.Patient:
 		ro.Deadline = max(ro.Deadline, patience)
 	case d.Store.Kind != "file" && d.Store.Kind != "pebble":
-		ho := hystrix.Options{MinRequests: r.Breaker.Requests, FailedPercent: r.Breaker.ErrorPercent, Sleep: r.Breaker.Sleep}
-		if err := ho.Validate(); err != nil {
-			return ro, nil, err
-		}
-		b := hystrix.New(fmt.Sprintf("%s of %s", d.Name, d.Store.Kind), ho)
+		b := hystrix.New(fmt.Sprintf("%s of %s", d.Name, d.Store.Kind), breakerOptions(r))
 		ro.Breaker, closeBreaker = b, b.Close
 	}
 	if err := ro.Validate(); err != nil {
@@ -46,4 +42,9 @@ func (o *Options) readerOptions(d *spec.Dimension) (ro dimjoin.Options, closeBre
 		return ro, nil, err
 	}
 	return ro, closeBreaker, nil
+}
+
+// breakerOptions are what an experiment file says of a breaker, which has checked it.
+func breakerOptions(r *spec.DimensionRead) hystrix.Options {
+	return hystrix.Options{MinRequests: r.Breaker.Requests, FailedPercent: r.Breaker.ErrorPercent, Sleep: r.Breaker.Sleep}
 }

@@ -37,7 +37,7 @@ func (s *Set) open(ctx context.Context, t *table, o *Options) (rows dimjoin.Tabl
 	case c != nil && o.Keep && def.Store.Kind == "pebble":
 		t.rows, err = openKept(ctx, &def)
 	default:
-		t.rows, err = o.openSoon(ctx, &def)
+		t.rows, err = o.openSoon(ctx, &def, &d.Read)
 	}
 	if err != nil {
 		return nil, err

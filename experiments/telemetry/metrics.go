@@ -74,7 +74,7 @@ type collector struct {
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range slices.Concat(descriptions, archiveDescriptions, featureDescriptions) {
+	for _, d := range slices.Concat(descriptions, archiveDescriptions, featureDescriptions, dimensionDescriptions) {
 		ch <- d
 	}
 }
@@ -108,6 +108,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		}
 		for i := range s.Features {
 			collectFeatures(ch, &s.Features[i])
+		}
+		for i := range s.Dimensions {
+			collectDimension(ch, &s.Dimensions[i])
 		}
 	}
 }

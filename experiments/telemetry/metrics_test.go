@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/dimjoin"
+	"github.com/mortise-dev/mortise/dimjoin/ab"
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/features"
 )
@@ -25,7 +27,9 @@ func sample() []experiments.Status {
 		Shuffles: []experiments.ShuffleStatus{{Source: "clicks", Records: 5, Origins: []experiments.OriginStatus{{Partition: 2, Next: 5, High: 8, MaxTimeMS: 3_000}}}},
 		Archives: []experiments.ArchiveStatus{{Experiment: "feed-ctr", Rows: 6, Bytes: 900, Parts: 2,
 			Partitions: []experiments.ArchivePartition{{Partition: 3, Archived: 10, End: 14, Waiting: 90 * time.Second, OpenRows: 4, MaxTimeMS: 4_000}}}},
-		Features:    []experiments.FeatureStatus{{Source: "clicks", WatermarkMS: 2_000, LagRecords: 3, Writer: features.WriterStats{Events: 7, Late: 1}}},
+		Features: []experiments.FeatureStatus{{Source: "clicks", WatermarkMS: 2_000, LagRecords: 3, Writer: features.WriterStats{Events: 7, Late: 1}}},
+		Dimensions: []experiments.DimensionStatus{{Name: "item", Store: "ab", Experiments: []string{"feed-ctr"}, Clusters: &ab.Stats{ShareA: 0.25},
+			Stats: dimjoin.Stats{Requests: 9, Failed: 2, TimedOut: 1, Served: [5]int64{dimjoin.ServedMissing: 8}, Absent: 3, Unavailable: 4}}},
 		Experiments: []experiments.ExperimentStatus{{Name: "feed-ctr", Ledger: l}},
 		Tasks: []experiments.TaskStatus{{Partition: 1, WatermarkMS: 1_000, Holding: "clicks", Pending: 4, CheckpointMS: 9_000, Takeover: experiments.Takeover{Live: 2 * time.Second},
 			Inputs: []experiments.InputStatus{{Topic: "imps", Next: 7, High: 9, MaxTimeMS: 5_000}, {Topic: "clicks", Next: 1, High: 1, MaxTimeMS: 2_000}}}},
@@ -75,6 +79,9 @@ func TestEndpoints(t *testing.T) {
 		{"/metrics", `mortise_checkpoint_age_seconds{partition="1",pipeline="feed-ctr"}`, 200, sample},
 		{"/metrics", `mortise_watermark_lag_seconds{partition="1",pipeline="feed-ctr"}`, 200, sample},
 		{"/metrics", `mortise_source_lag_records{partition="1",pipeline="feed-ctr",topic="imps"} 2`, 200, sample},
+		{"/metrics", `mortise_dimension_requests_total{dimension="item",experiment="feed-ctr",result="answered",store="ab"} 6`, 200, sample},
+		{"/metrics", `mortise_dimension_without_row_total{dimension="item",experiment="feed-ctr",reason="null_key",store="ab"} 1`, 200, sample},
+		{"/metrics", `mortise_dimension_cluster_share{cluster="b",dimension="item",experiment="feed-ctr",store="ab"} 0.75`, 200, sample},
 		{"/metrics", `mortise_repartition_lag_records{partition="2",pipeline="feed-ctr",source="clicks"} 3`, 200, sample},
 		{"/metrics", `mortise_parquet_lag_records{experiment="feed-ctr",partition="3"} 4`, 200, sample},
 		{"/metrics", `mortise_parquet_lag_seconds{experiment="feed-ctr",partition="3"} 90`, 200, sample},
