@@ -22,8 +22,9 @@ type Cache interface {
 // Entry is what is kept of one key: versions that do not overlap. It is not
 // changed once it is in a cache.
 type Entry struct {
-	bytes    int64
-	versions []version
+	bytes int64
+	one   version   // beside which most have none: so it takes one look into memory less
+	more  []version // the others
 }
 
 // version is one answer of the table, and how long it counts.
@@ -39,10 +40,10 @@ type version struct {
 
 const (
 	beginning   = math.MinInt64
-	maxVersions = 16 // of one key
+	maxVersions = 16 // of one key, beside the newest
 
-	// What an entry takes beside its parts, in bytes: itself, the key's header, and
-	// what the cache keeps of it. A value's size is that of the struct.
+	// What an entry takes beside its key and rows, in bytes: itself, the key's header, and
+	// what the cache keeps of it; versions and values take what their structs do.
 	entryOverhead = 208
 	versionBytes  = 80
 	valueBytes    = 64
@@ -56,8 +57,11 @@ func (e *Entry) find(t int64) *version {
 	if e == nil {
 		return nil
 	}
-	for i := range e.versions {
-		if v := &e.versions[i]; v.covers(t) {
+	if e.one.covers(t) {
+		return &e.one
+	}
+	for i := range e.more {
+		if v := &e.more[i]; v.covers(t) {
 			return v
 		}
 	}
@@ -76,36 +80,32 @@ func (v *version) fresh(t, nowMS int64) bool {
 // with is e with one version more, which is right wherever others say otherwise. e
 // may be nil.
 func (e *Entry) with(key string, v version, nowMS int64) *Entry {
-	out := &Entry{versions: make([]version, 0, 1+e.len())}
-	if e != nil {
-		for _, old := range e.versions {
-			if nowMS < max(old.freshMS, old.staleMS) {
-				out.versions = appendOutside(out.versions, old, v.fromMS, v.toMS)
-			}
+	out := &Entry{bytes: entryOverhead + int64(len(key)) + rowBytes(v.row), one: v}
+	if e == nil {
+		return out
+	}
+	keep := func(old version) {
+		if nowMS < max(old.freshMS, old.staleMS) {
+			out.more = appendOutside(out.more, old, v.fromMS, v.toMS)
 		}
 	}
-	if len(out.versions) >= maxVersions {
+	keep(e.one)
+	for _, old := range e.more {
+		keep(old)
+	}
+	if len(out.more) >= maxVersions {
 		soonest := 0
-		for i := range out.versions {
-			if out.versions[i].freshMS < out.versions[soonest].freshMS {
+		for i := range out.more {
+			if out.more[i].freshMS < out.more[soonest].freshMS {
 				soonest = i
 			}
 		}
-		out.versions = slices.Delete(out.versions, soonest, soonest+1)
+		out.more = slices.Delete(out.more, soonest, soonest+1)
 	}
-	out.versions = append(out.versions, v)
-	out.bytes = entryOverhead + int64(len(key))
-	for i := range out.versions {
-		out.bytes += versionBytes + rowBytes(out.versions[i].row)
+	for i := range out.more {
+		out.bytes += versionBytes + rowBytes(out.more[i].row)
 	}
 	return out
-}
-
-func (e *Entry) len() int {
-	if e == nil {
-		return 0
-	}
-	return len(e.versions)
 }
 
 // appendOutside appends what of v lies outside [fromMS, toMS).

@@ -54,6 +54,7 @@ func TestBytesAreWhatTheMemoryIs(t *testing.T) {
 		if said := c.Bytes(); float64(said) < 0.8*float64(used) || float64(said) > 1.3*float64(used) {
 			t.Errorf("%d bytes of text: the cache says %d bytes a row, and takes %d", textBytes, said/20_000, used/20_000)
 		}
+		t.Logf("%d bytes of text: said %d, are %d a row", textBytes, c.Bytes()/20_000, used/20_000)
 		runtime.KeepAlive(c)
 	}
 }
