@@ -6,15 +6,16 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/mortise-dev/mortise/features"
+	"github.com/mortise-dev/mortise/internal/pebblefs"
 )
 
 // Rows, by the first byte of their keys.
@@ -31,9 +32,9 @@ const format = "1"
 type DB struct {
 	dir   string
 	opts  Options
-	lock  *pebble.Lock
+	lock  io.Closer
 	pdb   *pebble.DB
-	fatal atomic.Pointer[error] // what ended Pebble's ability to write
+	watch *pebblefs.Watch // over Pebble's files
 
 	mu        sync.Mutex
 	numbers   map[string]map[string]uint32
@@ -46,6 +47,7 @@ type DB struct {
 func Open(dir string, opts Options) (*DB, error) {
 	opts.EnsureDefaults()
 	db := &DB{dir: dir, opts: opts, numbers: map[string]map[string]uint32{}, positions: map[string][]byte{}}
+	db.watch = db.newWatch()
 	if err := db.open(); err != nil {
 		return nil, fmt.Errorf("opening the feature store in %s: %w", dir, err)
 	}
@@ -56,10 +58,13 @@ func (db *DB) open() (err error) {
 	if err := db.opts.FS.MkdirAll(db.dir, 0o777); err != nil {
 		return err
 	}
-	if db.lock, err = pebble.LockDirectory(db.dir, db.opts.FS); err != nil {
+	if db.lock, err = db.opts.FS.Lock(db.opts.FS.PathJoin(db.dir, "LOCK")); err != nil {
 		return fmt.Errorf("another process may have it open: %w", err)
 	}
-	if db.pdb, err = openPebble(db.dir, db.pebbleOptions()); err != nil {
+	if err := db.checkDamage(); err != nil {
+		return errors.Join(err, db.lock.Close())
+	}
+	if err := db.openPebble(); err != nil {
 		return errors.Join(err, db.lock.Close())
 	}
 	if err := db.load(); err != nil {
@@ -68,29 +73,27 @@ func (db *DB) open() (err error) {
 	return nil
 }
 
-// openPebble opens Pebble, which gives up on some damage by a panic.
-func openPebble(dir string, opts *pebble.Options) (pdb *pebble.DB, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%v: %w", p, features.ErrCorrupt)
-		}
-	}()
-	pdb, err = pebble.Open(dir, opts)
-	return pdb, readError(err)
-}
-
 // readError says of an error that is not the file system's that the tiles do not verify.
 func readError(err error) error {
-	var path *fs.PathError
-	var errno syscall.Errno
-	if err == nil || errors.Is(err, features.ErrCorrupt) || (errors.As(err, &path) || errors.As(err, &errno)) && !errors.Is(err, fs.ErrNotExist) {
+	if err == nil || errors.Is(err, features.ErrCorrupt) || isEnvironment(err) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", err, features.ErrCorrupt)
 }
 
+// isEnvironment tells an error of the file system, which another attempt may not
+// see, from one about what the files hold. A file that should exist and does not
+// is the latter.
+func isEnvironment(err error) bool {
+	var path *fs.PathError
+	var errno syscall.Errno
+	return (errors.As(err, &path) || errors.As(err, &errno)) && !errors.Is(err, fs.ErrNotExist)
+}
+
 // load reads the rows that are kept in memory.
-func (db *DB) load() error {
+func (db *DB) load() error { return db.watch.Do(db.loadRows) }
+
+func (db *DB) loadRows() error {
 	found, closer, err := db.pdb.Get([]byte{rowFormat})
 	switch {
 	case errors.Is(err, pebble.ErrNotFound):
@@ -144,7 +147,6 @@ func (db *DB) Numbers(_ context.Context, scope string, names []string) ([]uint32
 	defer db.mu.Unlock()
 	known := db.scope(scope)
 	batch := db.pdb.NewBatch()
-	defer batch.Close()
 	out, made := make([]uint32, len(names)), map[string]uint32{}
 	for i, name := range names {
 		number, ok := known[name]
@@ -154,16 +156,17 @@ func (db *DB) Numbers(_ context.Context, scope string, names []string) ([]uint32
 				made[name] = number
 				key := binary.AppendUvarint([]byte{rowNumber}, uint64(len(scope)))
 				if err := batch.Set(append(append(key, scope...), name...), binary.AppendUvarint(nil, uint64(number)), nil); err != nil {
-					return nil, err
+					return nil, errors.Join(err, batch.Close())
 				}
 			}
 		}
 		out[i] = number
 	}
-	if len(made) > 0 {
-		if err := db.apply(batch); err != nil {
-			return nil, fmt.Errorf("writing to the feature store in %s: %w", db.dir, err)
-		}
+	if len(made) == 0 {
+		return out, batch.Close()
+	}
+	if err := db.apply(batch); err != nil {
+		return nil, fmt.Errorf("writing to the feature store in %s: %w", db.dir, err)
 	}
 	for name, number := range made {
 		known[name] = number
@@ -184,6 +187,10 @@ func (db *DB) Positions(context.Context) (map[string][]byte, error) {
 
 // Read implements features.Store. Keys in order are read the fastest.
 func (db *DB) Read(ctx context.Context, keys []features.Key, fn func(i int, chunk []byte) error) error {
+	return db.watch.Do(func() error { return db.read(ctx, keys, fn) })
+}
+
+func (db *DB) read(ctx context.Context, keys []features.Key, fn func(i int, chunk []byte) error) error {
 	it, err := db.pdb.NewIter(&pebble.IterOptions{LowerBound: []byte{rowChunk}, UpperBound: []byte{rowChunk + 1}})
 	if err != nil {
 		return fmt.Errorf("reading the feature store in %s: %w", db.dir, readError(err))
@@ -216,14 +223,13 @@ func (db *DB) Commit(ctx context.Context, c *features.Commit) error {
 		return err
 	}
 	batch := db.pdb.NewBatchWithSize(batchBytes(c))
-	defer batch.Close()
 	if err := fill(batch, c); err != nil {
-		return fmt.Errorf("writing to the feature store in %s: %w", db.dir, err)
+		return fmt.Errorf("writing to the feature store in %s: %w", db.dir, errors.Join(err, batch.Close()))
 	}
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	if !bytes.Equal(db.positions[c.Task], c.Before) {
-		return features.ErrFenced
+		return errors.Join(features.ErrFenced, batch.Close())
 	}
 	if err := db.apply(batch); err != nil {
 		return fmt.Errorf("writing to the feature store in %s: %w", db.dir, err)
@@ -280,25 +286,14 @@ func bounds(shard uint16, r *features.Range) (from, to []byte) {
 	return first.Append([]byte{rowChunk}), last.Append([]byte{rowChunk})
 }
 
-// apply writes a batch, all of it or none. After an error nothing can be written
-// until the directory is opened again, and whether the batch was is unknown.
-func (db *DB) apply(batch *pebble.Batch) (err error) {
-	if failed := db.fatal.Load(); failed != nil {
-		return *failed
+// apply writes a batch, all of it or none, and closes it. After an error nothing
+// can be written until the directory is opened again, and whether the batch was is
+// unknown.
+func (db *DB) apply(batch *pebble.Batch) error {
+	if err := db.watch.Do(func() error { return batch.Commit(pebble.Sync) }); err != nil {
+		return err // and the batch may be Pebble's still
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%v", p)
-			db.fatal.CompareAndSwap(nil, &err)
-		}
-	}()
-	if err := batch.Commit(pebble.Sync); err != nil {
-		return err
-	}
-	if failed := db.fatal.Load(); failed != nil {
-		return *failed
-	}
-	return nil
+	return batch.Close()
 }
 
 // DiskBytes is what the directory takes on disk.
@@ -306,7 +301,7 @@ func (db *DB) DiskBytes() int64 { return int64(db.pdb.Metrics().DiskSpaceUsage()
 
 // Flush writes what was committed to tables.
 func (db *DB) Flush() error {
-	if err := db.pdb.Flush(); err != nil {
+	if err := db.watch.Do(db.pdb.Flush); err != nil {
 		return fmt.Errorf("flushing the feature store in %s: %w", db.dir, err)
 	}
 	return nil
@@ -315,22 +310,14 @@ func (db *DB) Flush() error {
 // Close closes the directory.
 func (db *DB) Close() error {
 	var err error
-	if db.fatal.Load() == nil { // otherwise Pebble may wait for itself for ever
-		err = errors.Join(db.pdb.Close(), db.lock.Close())
+	if db.watch.Failed() == nil { // otherwise Pebble stands still for ever
+		err = db.watch.Do(db.pdb.Close)
 	}
-	if err != nil {
+	if db.watch.Failed() != nil {
+		db.watch.Quiesce()
+	}
+	if err = errors.Join(err, db.lock.Close()); err != nil {
 		return fmt.Errorf("closing the feature store in %s: %w", db.dir, err)
 	}
 	return nil
-}
-
-// logger keeps Pebble's fatal errors for the next commit to return. By default
-// Pebble would end the process.
-type logger struct{ db *DB }
-
-func (logger) Infof(string, ...any)  {}
-func (logger) Errorf(string, ...any) {}
-func (l logger) Fatalf(text string, args ...any) {
-	err := fmt.Errorf(text, args...)
-	l.db.fatal.CompareAndSwap(nil, &err)
 }

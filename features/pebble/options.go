@@ -1,6 +1,8 @@
 package pebble
 
 import (
+	"fmt"
+
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -44,8 +46,7 @@ const memTables = 4
 
 func (db *DB) pebbleOptions() *pebble.Options {
 	o := &pebble.Options{
-		FS:   pebblefs.HandOverInOrder(db.opts.FS),
-		Lock: db.lock,
+		FS: pebblefs.HandOverInOrder(db.watch.FS(db.opts.FS)),
 		// Pebble takes memtables out of the cache's size.
 		CacheSize:                   db.opts.CacheBytes + memTables*int64(db.opts.MemTableBytes),
 		MemTableSize:                db.opts.MemTableBytes,
@@ -57,10 +58,15 @@ func (db *DB) pebbleOptions() *pebble.Options {
 		Merger:                      &pebble.Merger{Name: "mortise.tiles.1", Merge: newValueMerger},
 		Logger:                      logger{db},
 		// Who reads gets the error too. By default it would end the process.
-		EventListener: &pebble.EventListener{DataCorruption: func(pebble.DataCorruptionInfo) {}},
+		EventListener: &pebble.EventListener{
+			DataCorruption:  func(pebble.DataCorruptionInfo) {},
+			BackgroundError: func(err error) { db.watch.Stand(fmt.Errorf("compacting tiles: %w", err)) },
+			FlushBegin:      func(pebble.FlushInfo) { db.watch.AtWork() },
+			CompactionBegin: func(pebble.CompactionInfo) { db.watch.AtWork() },
+		},
 	}
 	if db.opts.Sync {
-		o.FS = db.opts.FS
+		o.FS = db.watch.FS(db.opts.FS)
 	}
 	o.Levels[0] = pebble.LevelOptions{BlockSize: 8 << 10, IndexBlockSize: 64 << 10, FilterPolicy: bloom.FilterPolicy(10)}
 	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })

@@ -182,7 +182,7 @@ func TestMixedCommits(t *testing.T) {
 	}
 	var earlier vfs.FS
 	for _, c := range crashes(t, &history{}, false, 100) {
-		if c.done == commits-1 {
+		if c.least == commits-1 {
 			earlier = c.fs
 			break
 		}

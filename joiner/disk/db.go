@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/mortise-dev/mortise/internal/pebblefs"
 	"github.com/mortise-dev/mortise/joiner"
 )
 
@@ -24,11 +24,7 @@ type DB struct {
 	pdb  *pebble.DB
 	lock io.Closer
 
-	fatal   atomic.Pointer[error] // why Pebble has stopped
-	stopped chan struct{}         // closed when that is set
-	atWork  atomic.Bool           // Pebble works in the background
-
-	changing sync.RWMutex // held by who changes Pebble's files
+	watch *pebblefs.Watch // over Pebble's files
 
 	mu   sync.Mutex
 	open map[string]*Store
@@ -39,7 +35,8 @@ type DB struct {
 // rebuild are the way out.
 func OpenDB(dir string, opts Options) (*DB, error) {
 	opts.EnsureDefaults()
-	db := &DB{dir: dir, opts: opts, fs: opts.FS, open: map[string]*Store{}, stopped: make(chan struct{})}
+	db := &DB{dir: dir, opts: opts, fs: opts.FS, open: map[string]*Store{}}
+	db.watch = db.newWatch()
 	if err := errors.Join(prepareDir(db.fs, dir), checkDamage(db.fs, dir)); err != nil {
 		return nil, advise(fmt.Errorf("opening state directory %s: %w", dir, err))
 	}
@@ -59,28 +56,13 @@ type pebbleLogger struct{ db *DB }
 func (pebbleLogger) Infof(string, ...any)  {}
 func (pebbleLogger) Errorf(string, ...any) {}
 func (l pebbleLogger) Fatalf(format string, args ...any) {
-	failed := fatalError{text: fmt.Sprintf(format, args...)}
-	for _, arg := range args {
-		if cause, ok := arg.(error); ok {
-			failed.cause = cause
-		}
-	}
-	l.db.stand(failed) // Pebble does not expect to come back from here
+	l.db.watch.Stand(pebblefs.Fatal(format, args...)) // Pebble does not expect to come back from here
 }
-
-// fatalError is what Pebble gave up for.
-type fatalError struct {
-	text  string
-	cause error
-}
-
-func (e fatalError) Error() string { return e.text }
-func (e fatalError) Unwrap() error { return e.cause }
 
 // get returns a copy of a row, nil when there is none.
 func (db *DB) get(key []byte) ([]byte, error) {
 	var copied []byte
-	err := db.do(func() error {
+	err := db.watch.Do(func() error {
 		row, closer, err := db.pdb.Get(key)
 		if err != nil {
 			return err
@@ -149,7 +131,7 @@ func (db *DB) Tasks() ([]string, error) {
 // first error.
 func (db *DB) scan(lower, upper []byte, row func(key, value []byte) error) error {
 	var refused error
-	err := db.do(func() error {
+	err := db.watch.Do(func() error {
 		it, err := db.pdb.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 		if err != nil {
 			return err
@@ -223,17 +205,17 @@ func (db *DB) Close() error {
 		errs = append(errs, s.close())
 	}
 	clear(db.open)
-	if db.failed() != nil && db.opts.Gone != nil {
+	if db.watch.Failed() != nil && db.opts.Gone != nil {
 		go func() {
 			<-db.opts.Gone
 			_ = db.pdb.Close() // so that none of its goroutines is left
 		}()
 	}
-	if db.failed() == nil {
-		errs = append(errs, db.do(db.pdb.Close))
+	if db.watch.Failed() == nil {
+		errs = append(errs, db.watch.Do(db.pdb.Close))
 	}
-	if db.failed() != nil {
-		db.quiesce()
+	if db.watch.Failed() != nil {
+		db.watch.Quiesce()
 	}
 	errs = append(errs, db.lock.Close())
 	if err := errors.Join(errs...); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/mortise-dev/mortise/internal/pebblefs"
 	"github.com/mortise-dev/mortise/joiner"
 )
 
@@ -101,7 +102,7 @@ func Wipe(dir string, opts Options) error {
 	if err != nil {
 		return fmt.Errorf("wiping state directory %s: %w", dir, err)
 	}
-	for _, name := range []string{tasksDir, manifestDir, formatFile + ".new", formatFile, damagedFile} {
+	for _, name := range []string{tasksDir, manifestDir, formatFile + ".new", formatFile, pebblefs.DamagedFile} {
 		path := opts.FS.PathJoin(dir, name)
 		if err := opts.FS.RemoveAll(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("wiping state directory %s: %w", dir, err)

@@ -19,7 +19,7 @@ func (db *DB) openPebble() (err error) {
 		return fmt.Errorf("locking %s, which another process may have open: %w", dir, err)
 	}
 	opts := &pebble.Options{
-		FS: watchedFS{db.fs, db},
+		FS: db.watch.FS(db.fs),
 
 		MemTableSize: pebbleMem, CacheSize: pebbleCache, MaxOpenFiles: 64,
 		DisableTableStats:  true,
@@ -29,9 +29,9 @@ func (db *DB) openPebble() (err error) {
 		// could not be wiped and opened again by this process.
 		EventListener: &pebble.EventListener{
 			DataCorruption:  func(pebble.DataCorruptionInfo) {},
-			BackgroundError: func(err error) { db.stand(fmt.Errorf("compacting the manifest: %w", err)) },
-			FlushBegin:      func(pebble.FlushInfo) { db.atWork.Store(true) },
-			CompactionBegin: func(pebble.CompactionInfo) { db.atWork.Store(true) },
+			BackgroundError: func(err error) { db.watch.Stand(fmt.Errorf("compacting the manifest: %w", err)) },
+			FlushBegin:      func(pebble.FlushInfo) { db.watch.AtWork() },
+			CompactionBegin: func(pebble.CompactionInfo) { db.watch.AtWork() },
 		},
 	}
 	if !db.opts.Sync {
@@ -46,12 +46,12 @@ func (db *DB) openPebble() (err error) {
 			if db.pdb, err = pebble.Open(dir, opts); err != nil {
 				return err
 			}
-			db.atWork.Store(true)
+			db.watch.AtWork()
 			err = db.checkSequence()
 			switch {
 			case err == nil:
 				return nil
-			case db.failed() != nil:
+			case db.watch.Failed() != nil:
 				<-db.opts.Gone
 			}
 			return errors.Join(err, db.pdb.Close())
@@ -59,9 +59,9 @@ func (db *DB) openPebble() (err error) {
 	}()
 	select {
 	case err = <-opened:
-	case <-db.stopped:
-		db.quiesce()
-		err = db.failed()
+	case <-db.watch.Stopped():
+		db.watch.Quiesce()
+		err = db.watch.Failed()
 	}
 	if err != nil {
 		err = errors.Join(err, db.lock.Close())
@@ -76,7 +76,7 @@ func (db *DB) openPebble() (err error) {
 func (db *DB) checkSequence() error {
 	var next uint64
 	var levels [][]pebble.SSTableInfo
-	err := db.do(func() (err error) {
+	err := db.watch.Do(func() (err error) {
 		batch := db.pdb.NewBatch()
 		if err = batch.LogData([]byte("opened"), nil); err == nil {
 			err = batch.Commit(pebble.Sync)

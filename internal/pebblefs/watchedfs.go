@@ -1,4 +1,4 @@
-package disk
+package pebblefs
 
 import (
 	"fmt"
@@ -14,36 +14,30 @@ import (
 // told.
 type watchedFS struct {
 	vfs.FS
-	db *DB
+	watch *Watch
 }
 
 // change makes a change that Pebble may go on from only if it is made.
 func (w watchedFS) change(make func() error) error {
 	for {
 		err := w.changeOnce(make)
-		if err == nil || !w.db.atWork.Load() {
+		if err == nil || !w.watch.atWork.Load() {
 			return err
 		}
-		w.db.stand(fmt.Errorf("writing the manifest: %w", err))
+		w.watch.Stand(fmt.Errorf("writing %s: %w", w.watch.opts.What, err))
 	}
 }
 
 // changeOnce makes a change of which Pebble is told whether it was made.
 func (w watchedFS) changeOnce(make func() error) error {
-	w.db.changing.RLock()
-	if w.db.failed() != nil {
-		w.db.changing.RUnlock()
-		<-w.db.opts.Gone
+	w.watch.changing.RLock()
+	if w.watch.Failed() != nil {
+		w.watch.changing.RUnlock()
+		<-w.watch.opts.Gone
 		return make() // which has no effect
 	}
-	defer w.db.changing.RUnlock()
+	defer w.watch.changing.RUnlock()
 	return make()
-}
-
-// quiesce returns when nothing is being changed any more, after stop.
-func (db *DB) quiesce() {
-	db.changing.Lock()
-	db.changing.Unlock() //nolint:staticcheck,gocritic // from here on whoever would change something sees that it has stopped
 }
 
 func (w watchedFS) file(open func() (vfs.File, error)) (f vfs.File, err error) {
@@ -89,8 +83,8 @@ func (w watchedFS) RemoveAll(name string) error {
 	return w.changeOnce(func() error { return w.FS.RemoveAll(name) })
 }
 
-// Lock does nothing: the DB has locked the directory, and lets go of it though
-// Pebble may not.
+// Lock does nothing: who uses Pebble has locked the directory, and lets go of it
+// though Pebble may not.
 func (w watchedFS) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
 
 // Unwrap returns the file system below.
