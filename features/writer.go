@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	mortise "github.com/mortise-dev/mortise"
 )
@@ -43,6 +44,7 @@ type Writer struct {
 	before   []byte            // the position in the store, as it is written there
 	keepMS   int64             // no read will be as of an earlier time
 	dropped  map[levelOf]int32 // the first chunk that stays, as the store knows it from this writer
+	unused   []Range           // what no feature of the set reads any more, until it is dropped
 	stats    WriterStats
 	failed   error
 }
@@ -109,6 +111,7 @@ func (w *Writer) resume(ctx context.Context) error {
 			sinceMS = w.opts.SinceMS
 		}
 	}
+	w.findUnused()
 	for i := range w.set.Groups {
 		for c := range w.set.Groups[i].columns {
 			for level := range w.set.Groups[i].columns[c].top + 1 {
@@ -117,6 +120,26 @@ func (w *Writer) resume(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// findUnused lists the levels that the task has tiles of and the set does not read:
+// their features were removed, or their windows shortened. Who adds them again
+// begins anew, so that nothing is read of tiles that have a gap.
+func (w *Writer) findUnused() {
+	levels := map[uint16]int{} // by group
+	for i := range w.set.Groups {
+		levels[w.numbers.groups[i]] = len(w.set.Groups[i].Levels)
+	}
+	w.position.complete = slices.DeleteFunc(slices.Clone(w.position.complete), func(c completeness) bool {
+		if int(c.level) < levels[c.group] {
+			return false
+		}
+		r := Range{Group: c.group, Level: c.level, Before: math.MaxInt32}
+		if !slices.Contains(w.unused, r) {
+			w.unused = append(w.unused, r)
+		}
+		return true
+	})
 }
 
 // Position is the task's, as of the last commit. Its Meta is not to be changed.
@@ -220,7 +243,7 @@ func (w *Writer) Commit(ctx context.Context, meta []byte, watermarkMS int64) err
 		}
 		tiles += len(t.rows)
 	}
-	c := &Commit{Task: w.opts.Task, Shard: w.opts.Shard, Before: w.before, Chunks: w.flusher.chunks, Drop: w.expired(&next)}
+	c := &Commit{Task: w.opts.Task, Shard: w.opts.Shard, Before: w.before, Chunks: w.flusher.chunks, Drop: append(w.expired(&next), w.unused...)}
 	c.After = next.encode()
 	if err := w.store.Commit(ctx, c); err != nil {
 		return w.fail(err)
@@ -236,6 +259,7 @@ func (w *Writer) Commit(ctx context.Context, meta []byte, watermarkMS int64) err
 	for _, r := range c.Drop {
 		w.dropped[levelOf{r.Group, r.Level}] = r.Before
 	}
+	w.unused = nil
 	s := &w.stats
 	s.Commits, s.Tiles, s.Chunks, s.PeakTile = s.Commits+1, s.Tiles+int64(tiles), s.Chunks+int64(len(c.Chunks)), max(s.PeakTile, int64(tiles))
 	for i := range c.Chunks {

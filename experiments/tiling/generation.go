@@ -27,22 +27,9 @@ func Generations(ctx context.Context, store features.Store, all []experiments.Fe
 	if err != nil {
 		return nil, fmt.Errorf("reading what features the store has: %w", err)
 	}
-	kept := map[string]int{} // by feature: its generation
-	for task, text := range positions {
-		if !strings.HasPrefix(task, taskPrefix) {
-			continue
-		}
-		p, err := features.ParsePosition(text)
-		if err != nil {
-			return nil, fmt.Errorf("task %s: %w", task, err)
-		}
-		m, err := parseMeta(p.Meta)
-		if err != nil {
-			return nil, fmt.Errorf("task %s: %w", task, err)
-		}
-		for _, id := range m.Features {
-			kept[id] = max(kept[id], m.Generation)
-		}
+	kept, err := keptIn(positions)
+	if err != nil {
+		return nil, err
 	}
 	byNumber := map[int][]experiments.Feature{}
 	for _, f := range all {
@@ -65,6 +52,42 @@ func Generations(ctx context.Context, store features.Store, all []experiments.Fe
 	}
 	slices.SortFunc(out, func(a, b *Generation) int { return a.Number - b.Number })
 	return out, nil
+}
+
+// keptIn tells of each feature in which generation it is: the last of which every
+// task has it. One that some tasks lack was removed from them, and has a gap there.
+func keptIn(positions map[string][]byte) (kept map[string]int, err error) {
+	type part struct {
+		generation int
+		of         string // a source or a feature
+	}
+	tasks, having := map[part]int{}, map[part]int{}
+	sources := map[string]string{} // by feature
+	for task, text := range positions {
+		if !strings.HasPrefix(task, taskPrefix) {
+			continue
+		}
+		p, err := features.ParsePosition(text)
+		if err != nil {
+			return nil, fmt.Errorf("task %s: %w", task, err)
+		}
+		m, err := parseMeta(p.Meta)
+		if err != nil {
+			return nil, fmt.Errorf("task %s: %w", task, err)
+		}
+		tasks[part{m.Generation, m.Source}]++
+		for _, id := range m.Features {
+			having[part{m.Generation, id}]++
+			sources[id] = m.Source
+		}
+	}
+	kept = map[string]int{}
+	for p, n := range having {
+		if n == tasks[part{p.generation, sources[p.of]}] {
+			kept[p.of] = max(kept[p.of], p.generation)
+		}
+	}
+	return kept, nil
 }
 
 const taskPrefix = "tiles/"

@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) Opener) {
 		{"fencing", testFencing},
 		{"race", testRace},
 		{"drop", testDrop},
+		{"removed", testRemoved},
 		{"many", testMany},
 		{"concurrent", testConcurrent},
 		{"cancelled", testCancelled},

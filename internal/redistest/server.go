@@ -26,7 +26,7 @@ type Server struct {
 // (internal/provisioned).
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	s := newServer(t, append([]string{"--dir", t.TempDir(), "--appendonly", "yes", "--appendfsync", "everysec"}, args...)...)
+	s := newServer(t, append([]string{"--dir", t.TempDir(), "--appendonly", "yes", "--appendfsync", "always"}, args...)...)
 	t.Cleanup(s.Kill)
 	return s
 }
