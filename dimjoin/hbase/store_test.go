@@ -40,7 +40,7 @@ func (s *subject) Writer(ctx context.Context) (dimjoin.Writer, error) {
 		return nil, err
 	}
 	s.t.Cleanup(func() { t.Close() })
-	return t.Writer(nil), nil
+	return t.Writer(ctx)
 }
 
 func (s *subject) Fill(t testing.TB, records []dimjoin.Record) {

@@ -28,6 +28,8 @@ type Options struct {
 	// Timeout bounds the wait for a region server, and for opening, besides a read's
 	// own deadline. The default is 10 s.
 	Timeout time.Duration
+	// Now is the clock that cells are written by. The default is time.Now.
+	Now func() time.Time
 }
 
 // EnsureDefaults fills in zero fields.
@@ -40,6 +42,9 @@ func (o *Options) EnsureDefaults() {
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = 10 * time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 }
 

@@ -5,33 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/tsuna/gohbase/hrpc"
 
 	"github.com/mortise-dev/mortise/dimjoin"
 )
 
-// Writer writes the table: a dimjoin.Writer. Without history it gives cells the
-// clock's time, later for each write; with it, the records'.
-type Writer struct {
-	t   *Table
-	now func() time.Time
+// writer writes the table. Without history it gives cells the clock's time, later for
+// each write; with it, the records'.
+type writer struct {
+	t *Table
 
 	mu     sync.Mutex
 	lastMS int64
 }
 
-// Writer makes a writer. now is the clock, by default time.Now.
-func (t *Table) Writer(now func() time.Time) *Writer {
-	if now == nil {
-		now = time.Now
-	}
-	return &Writer{t: t, now: now}
-}
+// Writer writes the table.
+func (t *Table) Writer(context.Context) (dimjoin.Writer, error) { return &writer{t: t}, nil }
 
 // Write implements dimjoin.Writer. Each row is written as a whole.
-func (w *Writer) Write(ctx context.Context, records []dimjoin.Record) error {
+func (w *writer) Write(ctx context.Context, records []dimjoin.Record) error {
 	if err := ctx.Err(); err != nil {
 		return w.t.fail("writing to", err)
 	}
@@ -69,14 +62,14 @@ func (w *Writer) Write(ctx context.Context, records []dimjoin.Record) error {
 }
 
 // tick is a time later than that of every write before.
-func (w *Writer) tick() int64 {
+func (w *writer) tick() int64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.lastMS = max(w.lastMS+1, w.now().UnixMilli())
+	w.lastMS = max(w.lastMS+1, w.t.opts.Now().UnixMilli())
 	return w.lastMS
 }
 
-func (w *Writer) put(ctx context.Context, r *dimjoin.Record, ms int64) error {
+func (w *writer) put(ctx context.Context, r *dimjoin.Record, ms int64) error {
 	if len(r.Key) > maxKeyBytes {
 		return fmt.Errorf("the key %s has %d bytes, and HBase's have %d at most", dimjoin.Excerpt(r.Key), len(r.Key), maxKeyBytes)
 	}
@@ -105,4 +98,4 @@ func (w *Writer) put(ctx context.Context, r *dimjoin.Record, ms int64) error {
 }
 
 // Close implements dimjoin.Writer. The table stays open.
-func (w *Writer) Close() error { return nil }
+func (w *writer) Close() error { return nil }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mortise-dev/mortise/dimjoin"
 	"github.com/mortise-dev/mortise/dimjoin/file"
+	"github.com/mortise-dev/mortise/dimjoin/hbase"
 	"github.com/mortise-dev/mortise/dimjoin/pebble"
 	"github.com/mortise-dev/mortise/dimjoin/redis"
 	"github.com/mortise-dev/mortise/dimjoin/sql"
@@ -24,6 +25,8 @@ func (o *Options) open(ctx context.Context, def *dimjoin.Definition) (dimjoin.Ta
 		return opened(redis.Open(ctx, def, redis.Options{}))
 	case "sql":
 		return opened(sql.Open(ctx, def, sql.Options{}))
+	case "hbase":
+		return opened(hbase.Open(ctx, def, hbase.Options{Now: o.Now}))
 	}
 	return nil, fmt.Errorf("this version has no store of kind %s", def.Store.Kind)
 }
@@ -67,6 +70,8 @@ func openWriter(ctx context.Context, def *dimjoin.Definition) (dimjoin.Writer, e
 		return writerOf[*redis.Table](redis.Open(ctx, def, redis.Options{}))(ctx)
 	case "sql":
 		return writerOf[*sql.Table](sql.Open(ctx, def, sql.Options{}))(ctx)
+	case "hbase":
+		return writerOf[*hbase.Table](hbase.Open(ctx, def, hbase.Options{}))(ctx)
 	}
 	return nil, fmt.Errorf("this version cannot write to a store of kind %s", def.Store.Kind)
 }
