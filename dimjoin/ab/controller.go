@@ -25,8 +25,9 @@ type Controller struct {
 // sideState is what is known of one cluster.
 type sideState struct {
 	window  window
-	pending []time.Time // when the requests began that it has not answered
-	known   time.Duration
+	pending []time.Time   // when the requests began that it has not answered
+	known   time.Duration // the quantile of its latencies within the window
+	lately  time.Duration // its cost within the last of the window
 }
 
 // Point is how things stood at one time.
@@ -87,9 +88,15 @@ func (c *Controller) shuns(s Side) bool {
 	return share <= c.opts.Floor+1e-9 && should > c.opts.Floor
 }
 
-// Hedge reports whether a request may be made in addition to a cluster, and pays for it.
-// A shunned one would not be faster.
-func (c *Controller) Hedge(to Side) bool { return !c.shuns(to) && c.pay() }
+// Hedge reports whether a request may be made to a cluster in addition, and pays for it.
+// One that is shunned with reason, as of late, would not be faster.
+func (c *Controller) Hedge(to Side) bool {
+	least := max(c.sides[to.other()].lately, c.opts.Negligible)
+	if c.shuns(to) && float64(c.sides[to].lately) > c.opts.Alike*float64(least) {
+		return false
+	}
+	return c.pay()
+}
 
 func (c *Controller) pay() bool {
 	if c.tokens < 1 {
@@ -170,8 +177,9 @@ func (c *Controller) cost(s *sideState, now time.Time) time.Duration {
 	all, lately := s.window.sum(sliceCount), s.window.sum(2)
 	s.known = all.took.quantile(c.opts.Quantile)
 	cost := c.costOf(all, s, now)
+	s.lately = c.costOf(lately, s, now)
 	if lately.took.count()+lately.failed+len(s.pending) >= enough {
-		cost = max(cost, c.costOf(lately, s, now))
+		cost = max(cost, s.lately)
 	}
 	return cost
 }
