@@ -93,7 +93,7 @@ out, then emits one labelled training instance: never early, never twice, never 
 	f.StringVar(&c.color, "color", "auto", "auto, always or never; NO_COLOR is respected")
 	f.StringVar(&c.logFormat, "log-format", "text", "of the log on stderr: text or json")
 	root.AddCommand(newRun(c), newLint(c), newSchema(c), newReplay(c), newBackfill(c), newServe(c), newTail(c), newExplain(c), newDebug(c), newDiff(c),
-		newGenerate(c), newBench(c), newStatus(c), newForget(c), newCheckpoint(c), newVersion(c))
+		newLoad(c), newGenerate(c), newBench(c), newStatus(c), newForget(c), newCheckpoint(c), newVersion(c))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, verb := range root.Commands() {
