@@ -93,7 +93,7 @@ func (e *Entry) with(key string, v version, nowMS int64) *Entry {
 	for _, old := range e.more {
 		keep(old)
 	}
-	if len(out.more) >= maxVersions {
+	for len(out.more) > maxVersions {
 		soonest := 0
 		for i := range out.more {
 			if out.more[i].freshMS < out.more[soonest].freshMS {
