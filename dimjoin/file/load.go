@@ -1,14 +1,11 @@
 package file
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"path"
-	"slices"
 	"strings"
 
 	mortise "github.com/mortise-dev/mortise"
@@ -78,8 +75,14 @@ func (f *fault) Error() string {
 }
 
 // load reads a whole file.
-func load(ctx context.Context, name string, r io.Reader, def *dimjoin.Definition) (*contents, error) {
-	c, err := newLoader(ctx, def).load(name, r)
+func load(ctx context.Context, name string, r content, sizeBytes int64, def *dimjoin.Definition, opts *Options) (*contents, error) {
+	l := newLoader(ctx, def)
+	from, release, err := l.open(name, r, sizeBytes, opts)
+	var c *contents
+	if err == nil {
+		c, err = l.load(from)
+		release()
+	}
 	var at *fault
 	if errors.As(err, &at) && at.line > 0 {
 		return nil, fmt.Errorf("%s:%d: %w", name, at.line, err)
@@ -105,15 +108,52 @@ func newLoader(ctx context.Context, def *dimjoin.Definition) *loader {
 		key: make(mortise.Row, len(def.Key)), row: make(mortise.Row, len(def.Fields))}
 }
 
-func (l *loader) load(name string, r io.Reader) (*contents, error) {
-	text, err := newText(r)
-	if err != nil {
-		return nil, err
+// open opens a file's rows by its name. release lets go of what they hold, but for
+// the file.
+func (l *loader) open(name string, r content, sizeBytes int64, opts *Options) (from rows, release func(), err error) {
+	base := strings.ToLower(path.Base(name))
+	for _, packed := range []string{".gz", ".gzip", ".zst", ".zstd"} {
+		base = strings.TrimSuffix(base, packed)
 	}
-	from, err := l.rows(name, text)
-	if err != nil {
-		return nil, err
+	var format func(t *text) (rows, error)
+	switch path.Ext(base) {
+	case ".csv":
+		format = func(t *text) (rows, error) { return newCSV(t, ',', l.wants, l.def) }
+	case ".tsv", ".tab":
+		format = func(t *text) (rows, error) { return newCSV(t, '\t', l.wants, l.def) }
+	case ".jsonl", ".ndjson", ".json":
+		format = func(t *text) (rows, error) { return newJSONL(t, l.wants, l.def), nil }
+	case ".parquet", ".parq", ".pq":
+		return l.openColumns(r, sizeBytes, opts)
+	default:
+		return nil, nil, errors.New("its name does not say what it is: name it .csv, .tsv, .jsonl or .parquet, with .gz or .zst behind text")
 	}
+	t, err := newText(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	if from, err = format(t); err != nil {
+		t.release()
+	}
+	return from, t.release, err
+}
+
+func (l *loader) openColumns(r content, sizeBytes int64, opts *Options) (rows, func(), error) {
+	if opts.OpenColumns == nil {
+		return nil, nil, errors.New("it is a Parquet file, which this program does not read: give CSV or JSON lines")
+	}
+	c, err := opts.OpenColumns(r, sizeBytes)
+	if err != nil {
+		return nil, nil, err
+	}
+	from, err := newColumns(c, l.wants, l.def)
+	if err != nil {
+		return nil, nil, err
+	}
+	return from, func() { _ = from.objects.Close() }, nil // which was only read
+}
+
+func (l *loader) load(from rows) (*contents, error) {
 	values := make([]mortise.Value, len(l.wants))
 	for {
 		line, err := from.next(values)
@@ -134,23 +174,6 @@ func (l *loader) load(name string, r io.Reader) (*contents, error) {
 		return nil, errors.New("it has no rows: a table needs one at least")
 	}
 	return l.builder.build()
-}
-
-// rows opens a file's rows by its name.
-func (l *loader) rows(name string, text *text) (rows, error) {
-	base := strings.ToLower(path.Base(name))
-	for _, packed := range []string{".gz", ".gzip", ".zst", ".zstd"} {
-		base = strings.TrimSuffix(base, packed)
-	}
-	switch path.Ext(base) {
-	case ".csv":
-		return newCSV(text, ',', l.wants, l.def)
-	case ".tsv", ".tab":
-		return newCSV(text, '\t', l.wants, l.def)
-	case ".jsonl", ".ndjson", ".json":
-		return newJSONL(text, l.wants, l.def), nil
-	}
-	return nil, errors.New("its name does not say what it is: name it .csv, .tsv or .jsonl")
 }
 
 // add adds a row.
@@ -208,62 +231,4 @@ func (w *want) lacking(def *dimjoin.Definition, columns []string) error {
 	what := map[role]string{ofKey: "the key", ofRow: "a field", ofFrom: "the history's from", ofTo: "the history's to"}[w.role]
 	help := dimjoin.DidYouMean(w.name, columns)
 	return fmt.Errorf("it has no column %s, which is declared as %s of the dimension %s; %s", w.name, what, def.Name, help)
-}
-
-// text reads lines.
-type text struct {
-	*bufio.Reader
-	number int // of the last line
-	long   []byte
-}
-
-// maxLineBytes is the longest line that is read.
-const maxLineBytes = 64 << 20
-
-func newText(r io.Reader) (*text, error) {
-	t := &text{Reader: bufio.NewReaderSize(r, 128<<10)}
-	mark := []byte{0xef, 0xbb, 0xbf}
-	if head, err := t.Peek(len(mark)); err == nil && bytes.Equal(head, mark) {
-		_, _ = t.Discard(len(mark)) // peeked: they are there
-	}
-	return t, nil
-}
-
-// line returns the next line with its end, valid until the next call.
-func (t *text) line() ([]byte, error) {
-	data, err := t.ReadSlice('\n')
-	if errors.Is(err, bufio.ErrBufferFull) {
-		t.long = t.long[:0]
-		for errors.Is(err, bufio.ErrBufferFull) && len(t.long) < maxLineBytes {
-			t.long = append(t.long, data...)
-			data, err = t.ReadSlice('\n')
-		}
-		t.long = append(t.long, data...)
-		data = t.long
-	}
-	if errors.Is(err, bufio.ErrBufferFull) {
-		return nil, &fault{t.number + 1, "", fmt.Errorf("the line has more than %d MiB; is this a file of lines?", maxLineBytes>>20)}
-	}
-	if errors.Is(err, io.EOF) && len(data) > 0 {
-		err = nil // the last line lacks its end
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, &fault{t.number + 1, "", err}
-	}
-	t.number++
-	return data, err
-}
-
-func withoutEnd(line []byte) []byte {
-	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte{'\n'}), []byte{'\r'})
-}
-
-// names are the wanted columns' names, each once.
-func names(all []want) (out []string) {
-	for _, w := range all {
-		if !slices.Contains(out, w.name) {
-			out = append(out, w.name)
-		}
-	}
-	return out
 }

@@ -1,6 +1,10 @@
 package file
 
-import "time"
+import (
+	"context"
+	"io"
+	"time"
+)
 
 // Options sets up a table. Zero fields take their defaults.
 type Options struct {
@@ -14,6 +18,11 @@ type Options struct {
 	// it has, or what is wrong with it, in which case the rows before stay. The
 	// default tells nobody.
 	OnReload func(rows int, err error)
+	// OpenColumns opens Parquet files. Without it they are refused.
+	OpenColumns func(r io.ReaderAt, sizeBytes int64) (Columns, error)
+	// OpenBucket opens the bucket of a URL such as s3://bucket/folder. Without it paths
+	// that are URLs are refused.
+	OpenBucket func(ctx context.Context, place string) (Bucket, error)
 }
 
 // EnsureDefaults fills in zero fields.

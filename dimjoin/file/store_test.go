@@ -2,17 +2,22 @@ package file_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/csv"
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/klauspost/compress/zstd"
 
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/dimjoin"
 	"github.com/mortise-dev/mortise/dimjoin/dimjointest"
 	"github.com/mortise-dev/mortise/dimjoin/file"
+	"github.com/mortise-dev/mortise/internal/objectstore"
 )
 
 // written is a file that a test writes in one format.
@@ -112,13 +117,40 @@ func asJSONL(t testing.TB, names []string, rows []mortise.Row) []byte {
 
 var formats = []struct {
 	name   string
-	encode func(t testing.TB, names []string, rows []mortise.Row) []byte
-}{{"items.csv", asCSV}, {"items.jsonl", asJSONL}}
+	encode encoder
+}{{"items.csv", asCSV}, {"items.jsonl", asJSONL}, {"items.csv.gz", gzipped(asCSV)}, {"items.jsonl.zst", zstandard(asJSONL)}}
+
+type encoder func(t testing.TB, names []string, rows []mortise.Row) []byte
+
+func gzipped(encode encoder) encoder {
+	return func(t testing.TB, names []string, rows []mortise.Row) []byte {
+		var out bytes.Buffer
+		z := gzip.NewWriter(&out)
+		if _, err := z.Write(encode(t, names, rows)); err != nil {
+			t.Fatal(err)
+		}
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return out.Bytes()
+	}
+}
+
+func zstandard(encode encoder) encoder {
+	return func(t testing.TB, names []string, rows []mortise.Row) []byte {
+		z, err := zstd.NewWriter(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer z.Close()
+		return z.EncodeAll(encode(t, names, rows), nil)
+	}
+}
 
 func TestConformance(t *testing.T) {
 	for _, f := range formats {
 		t.Run(f.name, func(t *testing.T) {
-			dimjointest.Run(t, dimjointest.Store{History: true, BlankText: f.name == "items.csv", New: func(t testing.TB, def dimjoin.Definition) dimjointest.Subject {
+			dimjointest.Run(t, dimjointest.Store{History: true, BlankText: strings.Contains(f.name, ".csv"), New: func(t testing.TB, def dimjoin.Definition) dimjointest.Subject {
 				def.Store = dimjoin.Store{Kind: "file", Path: filepath.Join(t.TempDir(), f.name)}
 				return &written{def, f.encode}
 			}})
@@ -131,4 +163,59 @@ func BenchmarkRead(b *testing.B) {
 		def.Store = dimjoin.Store{Kind: "file", Path: filepath.Join(t.TempDir(), "items.csv")}
 		return &written{def, asCSV}
 	}})
+}
+
+// TestObjects reads a file of an object store, and reads it again when it changes.
+func TestObjects(t *testing.T) {
+	ctx, dir := context.Background(), t.TempDir()
+	bucket, err := objectstore.Open(ctx, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bucket.Close()
+	put := func(text string) {
+		t.Helper()
+		if err := bucket.Put(ctx, "items.csv", strings.NewReader(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("id,n\na,1\n")
+	def := &dimjoin.Definition{Name: "item", Key: []string{"id"}, Store: dimjoin.Store{Path: "s3://there/items.csv?secret=1"},
+		Fields: mortise.Schema{{Name: "n", Type: mortise.Type{Kind: mortise.Int}}}}
+	opts := file.Options{Every: -1, OpenBucket: func(ctx context.Context, place string) (file.Bucket, error) {
+		if place != "s3://there?secret=1" {
+			t.Errorf("opened %s", place)
+		}
+		return objectstore.Open(ctx, dir)
+	}}
+	table, err := file.Open(ctx, def, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer table.Close()
+	want := func(n int64) {
+		t.Helper()
+		l := []dimjoin.Lookup{{Key: []byte("a"), AsOfMS: dimjoin.Latest}}
+		if err := table.Read(ctx, l); err != nil || l[0].Row == nil || l[0].Row[0].Int() != n {
+			t.Errorf("%v, want %d (%v)", l[0].Row, n, err)
+		}
+	}
+	want(1)
+	put("id,n\na,22\n")
+	table.Look(ctx)
+	table.Look(ctx)
+	want(22)
+	put("id,n\na,x\n")
+	if _, err := file.Open(ctx, def, opts); err == nil || !strings.Contains(err.Error(), "s3://there/items.csv:2: column n (2)") || strings.Contains(err.Error(), "secret") {
+		t.Errorf("a bad file: %v", err)
+	}
+	if err := bucket.Delete(ctx, "items.csv"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.Open(ctx, def, opts); err == nil || !strings.Contains(err.Error(), "no object items.csv") {
+		t.Errorf("without an object: %v", err)
+	}
+	if _, err := file.Open(ctx, def, file.Options{}); err == nil {
+		t.Error("a URL was read without a way to")
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -35,7 +36,7 @@ var errChanging = errors.New("the file is being written")
 // column of what is wrong with it.
 func Open(ctx context.Context, def *dimjoin.Definition, opts Options) (*Table, error) {
 	opts.EnsureDefaults()
-	t := &Table{def: def, opts: opts, place: local(def.Store.Path)}
+	t := &Table{def: def, opts: opts}
 	c, err := t.open(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("opening the dimension %s: %w", def.Name, err)
@@ -50,20 +51,28 @@ func (t *Table) open(ctx context.Context) (*contents, error) {
 	if err := t.def.History.Check(); err != nil {
 		return nil, err
 	}
-	at, err := t.place.stamp(ctx)
-	if err != nil {
+	var err error
+	if t.place, err = find(ctx, t.def.Store.Path, &t.opts); err != nil {
 		return nil, err
 	}
-	t.loaded, t.seen = at, at
-	return t.load(ctx)
+	at, err := t.place.stamp(ctx)
+	var c *contents
+	if err == nil {
+		t.loaded, t.seen = at, at
+		c, err = t.load(ctx, at)
+	}
+	if err != nil {
+		return nil, errors.Join(err, t.place.close())
+	}
+	return c, nil
 }
 
-func (t *Table) load(ctx context.Context) (*contents, error) {
+func (t *Table) load(ctx context.Context, at stamp) (*contents, error) {
 	f, err := t.place.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c, err := load(ctx, t.def.Store.Path, f, t.def)
+	c, err := load(ctx, t.name(), f, at.sizeBytes, t.def, &t.opts)
 	if closing := f.Close(); err == nil && closing != nil {
 		return nil, closing
 	}
@@ -125,7 +134,7 @@ func (t *Table) look(ctx context.Context) {
 	case at != before || at == t.loaded || at == t.broken:
 		return
 	}
-	c, err := t.load(ctx)
+	c, err := t.load(ctx, at)
 	if err == nil {
 		if after, again := t.place.stamp(ctx); again != nil || after != at {
 			err = errChanging
@@ -148,5 +157,11 @@ func (t *Table) look(ctx context.Context) {
 func (t *Table) Close() error {
 	t.cancel()
 	t.behind.Wait()
-	return nil
+	return t.place.close()
+}
+
+// name is the file's, without the parameters of a URL, which may be secret.
+func (t *Table) name() string {
+	name, _, _ := strings.Cut(t.def.Store.Path, "?")
+	return name
 }

@@ -63,7 +63,7 @@ var clients = []client{
 	{"github.com/schollz/progressbar/v3", []string{"cmd/mortise"}, "only the command talks to a terminal"},
 	{"golang.org/x/term", []string{"cmd/mortise"}, "only the command talks to a terminal"},
 	{"github.com/prometheus/client_golang", []string{"experiments/telemetry"}, "stages count in plain fields and hooks; one package gives them metric names"},
-	{"github.com/klauspost/compress", []string{"joiner/segment", "joiner/recorded/...", "experiments/backfill/extsort", "loadtest/traffic"}, "compression belongs to the one package of each part that knows the format: segment files, recorded input, what is sorted on disk, generated files"},
+	{"github.com/klauspost/compress", []string{"joiner/segment", "joiner/recorded/...", "dimjoin/file", "experiments/backfill/extsort", "loadtest/traffic"}, "compression belongs to the one package of each part that knows the format: segment files, recorded input, dimension tables, what is sorted on disk, generated files"},
 	{"github.com/parquet-go/parquet-go", []string{"instances/parquet/...", "joiner/recorded/parquet"}, "one package knows how instances lie in Parquet, and one how anybody's input does; everyone else knows rows and records"},
 	{"github.com/zeebo/xxh3", []string{"joiner/...", "features", "instances", "instances/compare", "instances/profile", "experiments", "experiments/kafka", "experiments/backfill/..."}, "checksums, key indexes and sampling; a hash that reaches data may never change, so its users are few"},
 	{"golang.org/x/sync", []string{"experiments/...", "cmd/mortise"}, "stages are pure and start no goroutines: only the shell needs to wait for some"},
