@@ -18,7 +18,7 @@ import (
 func (o *Options) open(ctx context.Context, def *dimjoin.Definition) (dimjoin.Table, error) {
 	switch def.Store.Kind {
 	case "file":
-		return opened(file.Open(ctx, def, file.Options{Now: o.Now, OnReload: o.reloaded(def)}))
+		return opened(file.Open(ctx, def, file.Options{Now: o.Now, OnReload: o.reloaded(def), OpenColumns: openParquet, OpenBucket: openBucket}))
 	case "pebble":
 		return opened(pebble.Open(ctx, def, pebble.Options{}))
 	case "redis":
