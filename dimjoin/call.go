@@ -3,6 +3,7 @@ package dimjoin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 	"unsafe"
@@ -28,8 +29,9 @@ type call struct {
 
 	// Under the reader's mutex.
 	state   callState
-	holds   bool // a slot
-	sharing bool // its keys are in Reader.asked
+	holds   bool  // a slot
+	fault   error // of the last request that failed and is made again
+	sharing bool  // its keys are in Reader.asked
 }
 
 type callState uint8
@@ -86,13 +88,43 @@ func (r *Reader) run(c *call) {
 	ctx, cancel := context.WithTimeout(r.life, r.opts.Deadline)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() {
-		if r.finish(c, callAbandoned, r.late()) {
+		if r.finish(c, callAbandoned, r.late(c)) {
 			r.report(c)
 		}
 	})
 	defer stop()
 	if r.send(ctx, c) {
-		r.returned(ctx, c, r.table.Read(ctx, c.lookups))
+		r.returned(ctx, c, r.read(ctx, c))
+	}
+}
+
+// How long a reader that insists pauses between two requests.
+const (
+	firstPause   = 20 * time.Millisecond
+	longestPause = time.Second
+)
+
+// read asks the table, once or until it answers.
+func (r *Reader) read(ctx context.Context, c *call) error {
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		err := r.table.Read(ctx, c.lookups)
+		if err == nil || !r.opts.Insist || ctx.Err() != nil {
+			return err
+		}
+		r.mu.Lock()
+		c.fault = err
+		r.mu.Unlock()
+		r.count.failed.Add(1)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		for i := range c.lookups {
+			l := &c.lookups[i]
+			l.Row, l.FromMS, l.ToMS, l.Err = nil, 0, 0, nil
+		}
+		r.count.requests.Add(1)
 	}
 }
 
@@ -128,7 +160,7 @@ func (r *Reader) returned(ctx context.Context, c *call, err error) {
 		r.keep(c)
 	}
 	if err != nil && ctx.Err() != nil {
-		err = r.late()
+		err = r.late(c)
 	}
 	if r.finish(c, callEnded, err) {
 		r.report(c)
@@ -140,9 +172,14 @@ func (r *Reader) returned(ctx context.Context, c *call, err error) {
 }
 
 // late is why a call whose context is done has no answers.
-func (r *Reader) late() error {
+func (r *Reader) late(c *call) error {
 	if err := r.life.Err(); err != nil {
 		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c.fault != nil {
+		return fmt.Errorf("%w, and has failed before: %w", errTimeout, c.fault)
 	}
 	return errTimeout
 }

@@ -40,6 +40,10 @@ type Options struct {
 	// Deadline bounds how long a Read waits for the store, and how long a request may
 	// take, waiting for its turn included. The default is 1 s.
 	Deadline time.Duration
+	// Insist makes a request that fails again, after pauses of 20 ms and up to 1 s, until
+	// the deadline: for a backfill, which has time, and whose rows stay. The default
+	// serves what the fallback has.
+	Insist bool
 	// MaxAbandoned bounds the requests that are past their deadline and still have not
 	// returned, each a goroutine; the store is not asked while there are so many. So
 	// with those under way there are Concurrency more at most. The default is 16.

@@ -85,7 +85,7 @@ func TestRowsCountForTheirTTLAndThenWhileTheStoreIsAway(t *testing.T) {
 		b.set("a", 0, "A2")
 		pass(59*time.Second - time.Millisecond)
 		expect(t, "the last millisecond", get("a"), "hit: A")
-		b.fault = func(int) fault { return fault{err: errDown} }
+		b.befall(func(int) fault { return fault{err: errDown} })
 		pass(time.Millisecond)
 		expect(t, "without the store", get("a"), "stale: A")
 		expect(t, "what never was there", get("c"), "default: ")
@@ -93,7 +93,7 @@ func TestRowsCountForTheirTTLAndThenWhileTheStoreIsAway(t *testing.T) {
 		expect(t, "the last stale millisecond", get("a"), "stale: A")
 		pass(time.Millisecond)
 		expect(t, "after it", get("a"), "default: ")
-		b.fault = nil
+		b.befall(nil)
 		expect(t, "the store is back", get("a"), "store: A2")
 		s := r.Stats()
 		if s.Absent != 2 || s.Unavailable != 2 || s.Served[dimjoin.ServedStale] != 2 || s.Failed != 4 || s.Served[dimjoin.ServedHit] != 1 || s.Served[dimjoin.ServedStore] != 3 {
@@ -132,7 +132,7 @@ func TestReadAheadKeepsRowsFromWaiting(t *testing.T) {
 	opts := dimjoin.Options{TTL: 100 * time.Second, Jitter: -1, RefreshAhead: 0.2}
 	bubble(t, define(dimjoin.AsOfEmission, dimjoin.MissingNull), opts, func(t *testing.T, b *table, r *dimjoin.Reader) {
 		b.set("a", 0, "A")
-		b.fault = func(int) fault { return fault{took: 10 * time.Millisecond} }
+		b.befall(func(int) fault { return fault{took: 10 * time.Millisecond} })
 		read(t, r, "a", dimjoin.Latest)
 		b.set("a", 0, "A2")
 		pass(79 * time.Second)
@@ -160,7 +160,7 @@ func TestReadAheadKeepsRowsFromWaiting(t *testing.T) {
 func TestAHerdAsksOnce(t *testing.T) {
 	bubble(t, define(dimjoin.AsOfEmission, dimjoin.MissingNull), dimjoin.Options{}, func(t *testing.T, b *table, r *dimjoin.Reader) {
 		b.set("a", 0, "A")
-		b.fault = func(int) fault { return fault{took: 5 * time.Millisecond} }
+		b.befall(func(int) fault { return fault{took: 5 * time.Millisecond} })
 		var herd sync.WaitGroup
 		for i := range 64 {
 			herd.Go(func() {
@@ -184,7 +184,7 @@ func TestAHerdAsksOnce(t *testing.T) {
 func TestBatchesAreSplitAndBounded(t *testing.T) {
 	opts := dimjoin.Options{MaxBatch: 10, Concurrency: 3}
 	bubble(t, define(dimjoin.AsOfEmission, dimjoin.MissingNull), opts, func(t *testing.T, b *table, r *dimjoin.Reader) {
-		b.fault = func(int) fault { return fault{took: time.Millisecond} }
+		b.befall(func(int) fault { return fault{took: time.Millisecond} })
 		var answers []dimjoin.Answer
 		for i := range 95 {
 			b.set(fmt.Sprint(i), 0, fmt.Sprint("row ", i))
@@ -246,7 +246,7 @@ func TestAHangingStoreHoldsUpNobodyForLong(t *testing.T) {
 	opts := dimjoin.Options{Deadline: 100 * time.Millisecond, Concurrency: 2, MaxAbandoned: 5}
 	bubble(t, define(dimjoin.AsOfEmission, dimjoin.MissingNull), opts, func(t *testing.T, b *table, r *dimjoin.Reader) {
 		hang := make(chan struct{})
-		b.fault = func(int) fault { return fault{deaf: true, unless: hang} }
+		b.befall(func(int) fault { return fault{deaf: true, unless: hang} })
 		b.set("k0", 0, "row")
 		before := runtime.NumGoroutine()
 		for i := range 20 {
@@ -269,7 +269,7 @@ func TestAHangingStoreHoldsUpNobodyForLong(t *testing.T) {
 		if s := r.Stats(); s.Abandoned != 0 {
 			t.Errorf("%d have returned, and are not forgotten", s.Abandoned)
 		}
-		b.fault = nil
+		b.befall(nil)
 		expect(t, "what came too late serves the next", read(t, r, "k0", dimjoin.Latest), "hit: row")
 	})
 }
@@ -277,7 +277,7 @@ func TestAHangingStoreHoldsUpNobodyForLong(t *testing.T) {
 func TestAReadEndsWithItsContext(t *testing.T) {
 	bubble(t, define(dimjoin.AsOfEmission, dimjoin.MissingNull), dimjoin.Options{}, func(t *testing.T, b *table, r *dimjoin.Reader) {
 		b.set("a", 0, "A")
-		b.fault = func(int) fault { return fault{took: 50 * time.Millisecond} }
+		b.befall(func(int) fault { return fault{took: 50 * time.Millisecond} })
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 		defer cancel()
 		answers := []dimjoin.Answer{ask("a", dimjoin.Latest)}
@@ -322,7 +322,7 @@ func TestRowsWithoutAnAnswerFallBackAsDeclared(t *testing.T) {
 			b.rows["bad"] = []change{{row: mortise.Row{mortise.IntValue(1)}, err: errors.New("brand is a number")}}
 			answers := []dimjoin.Answer{{AsOfMS: dimjoin.Latest}, ask("none", dimjoin.Latest), ask("bad", dimjoin.Latest)}
 			r.Read(t.Context(), answers)
-			b.fault = func(int) fault { return fault{err: errDown} }
+			b.befall(func(int) fault { return fault{err: errDown} })
 			answers = append(answers, ask("a", dimjoin.Latest))
 			r.Read(t.Context(), answers[3:])
 			for i := range answers {
@@ -354,9 +354,9 @@ func TestABreakerIsAskedAndToldOncePerRequest(t *testing.T) {
 	bubble(t, define(dimjoin.AsOfEmission, dimjoin.MissingNull), opts, func(t *testing.T, b *table, r *dimjoin.Reader) {
 		b.set("a", 0, "A")
 		r.Read(t.Context(), []dimjoin.Answer{ask("a", dimjoin.Latest), ask("b", dimjoin.Latest), ask("c", dimjoin.Latest)})
-		b.fault = func(int) fault { return fault{err: errDown} }
+		b.befall(func(int) fault { return fault{err: errDown} })
 		read(t, r, "d", dimjoin.Latest)
-		b.fault = func(int) fault { return fault{took: time.Second} }
+		b.befall(func(int) fault { return fault{took: time.Second} })
 		read(t, r, "e", dimjoin.Latest)
 		synctest.Wait()
 		if len(br.reports) != 4 || br.reports[0] != nil || br.reports[1] != nil || !errors.Is(br.reports[2], errDown) || br.reports[3] == nil {
@@ -369,6 +369,43 @@ func TestABreakerIsAskedAndToldOncePerRequest(t *testing.T) {
 		expect(t, "open, and there is an old row", read(t, r, "a", dimjoin.Latest), "stale: A")
 		if s := r.Stats(); b.requests() != n || s.Refused != 2 || s.Breaker != dimjoin.BreakerOpen || len(br.reports) != 4 {
 			t.Errorf("%+v, told %v", s, br.reports)
+		}
+	})
+}
+
+func TestAReaderThatInsistsAsksUntilItsDeadline(t *testing.T) {
+	opts := dimjoin.Options{Insist: true, Deadline: 10 * time.Second, NegativeTTL: time.Millisecond}
+	bubble(t, define(dimjoin.AsOfEmission, dimjoin.MissingDeadLetter), opts, func(t *testing.T, b *table, r *dimjoin.Reader) {
+		b.set("a", 0, "A")
+		b.fault = func(n int) fault {
+			if n < 4 {
+				return fault{err: errDown}
+			}
+			return fault{}
+		}
+		at := time.Now()
+		expect(t, "a blip", read(t, r, "a", dimjoin.Latest), "store: A")
+		if took := time.Since(at); took != (20+40+80+160)*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+		b.befall(func(int) fault { return fault{err: errDown} })
+		at = time.Now()
+		read(t, r, "b", dimjoin.Latest)
+		if took := time.Since(at); took != 10*time.Second {
+			t.Errorf("it gave up after %v", took)
+		}
+		b.befall(func(int) fault { return fault{took: time.Second, err: errDown} })
+		at = time.Now()
+		answers := []dimjoin.Answer{ask("c", dimjoin.Latest)}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		r.Read(ctx, answers)
+		if took := time.Since(at); took != time.Second || answers[0].Reject == nil {
+			t.Errorf("it gave up %v after its context", took)
+		}
+		synctest.Wait()
+		if s := r.Stats(); s.Requests < 10 || s.Failed < s.Requests-3 || s.Abandoned != 0 {
+			t.Errorf("%+v", s)
 		}
 	})
 }

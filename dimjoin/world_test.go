@@ -127,6 +127,13 @@ func (b *table) set(key string, fromMS int64, text string) {
 	b.rows[key] = append(b.rows[key], c)
 }
 
+// befall says what befalls the requests from now on.
+func (b *table) befall(f func(request int) fault) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fault = f
+}
+
 func (b *table) requests() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -32,7 +32,7 @@ func (o *Options) readerOptions(d *spec.Dimension) (ro dimjoin.Options, closeBre
 	closeBreaker = func() {}
 	switch {
 	case o.Patient:
-		ro.Deadline = max(ro.Deadline, patience)
+		ro.Deadline, ro.Insist = max(ro.Deadline, patience), true
 	case d.Store.Kind != "file" && d.Store.Kind != "pebble":
 		b := hystrix.New(fmt.Sprintf("%s of %s", d.Name, d.Store.Kind), breakerOptions(r))
 		ro.Breaker, closeBreaker = b, b.Close
