@@ -44,8 +44,8 @@ type Batch struct {
 	keys     slab[[]byte]
 	places   slab[place]
 	labels   slab[instances.LabelValue]
-	done     chan struct{} // closed when Enrich has returned
-	err      error         // of it
+	done     chan struct{} // closed when all that fills it has returned
+	errs     []error       // of these
 }
 
 // Impression is one closed impression, or one that is emitted early or late.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"time"
 
 	mortise "github.com/mortise-dev/mortise"
@@ -36,10 +37,27 @@ func (r *runner) launch() {
 		b.arrivals = r.prog.seen.through()
 	}
 	r.flying = b
-	r.spawn(func() {
-		defer close(b.done)
-		b.err = r.fill(b)
+	b.fill(r.spawn, func() error { return r.enrichBatch(b) }, func() error {
+		if b.Dimensions == nil {
+			return nil
+		}
+		return readDimensions(r.life, r.dims, b.Dimensions)
 	})
+}
+
+// fill runs all that fills a batch at the same time; neither waits for the other.
+func (b *Batch) fill(spawn func(func()), each ...func() error) {
+	b.errs = make([]error, len(each))
+	var left atomic.Int32
+	left.Store(int32(len(each)))
+	for i, one := range each {
+		spawn(func() {
+			b.errs[i] = one()
+			if left.Add(-1) == 0 {
+				close(b.done)
+			}
+		})
+	}
 }
 
 // finalMS is the event time up to which all is there that rows read as of it.
@@ -52,22 +70,6 @@ func (r *runner) finalMS() int64 {
 		final = min(final, a.FinalMS())
 	}
 	return final
-}
-
-// fill reads features and dimensions of a batch at the same time.
-func (r *runner) fill(b *Batch) error {
-	if b.Dimensions == nil {
-		return r.enrichBatch(b)
-	}
-	var err error
-	done := make(chan struct{})
-	r.spawn(func() {
-		defer close(done)
-		err = readDimensions(r.life, r.dims, b.Dimensions)
-	})
-	featuresErr := r.enrichBatch(b)
-	<-done
-	return errors.Join(featuresErr, err)
 }
 
 func (r *runner) enrichBatch(b *Batch) error {
@@ -90,8 +92,8 @@ func (r *runner) land() (bool, error) {
 	if !isDone(b.done) {
 		return false, nil
 	}
-	if b.err != nil {
-		return false, fmt.Errorf("filling the rows of %d impressions: %w", len(b.Impressions), b.err)
+	if err := errors.Join(b.errs...); err != nil {
+		return false, fmt.Errorf("filling the rows of %d impressions: %w", len(b.Impressions), err)
 	}
 	if !r.arrived(b) {
 		return false, nil
@@ -138,6 +140,18 @@ func (r *runner) settle(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// recall waits for what is away, so that nobody reads any more for a task that is
+// gone: what it reads is of no use, and ends soon.
+func (r *runner) recall() {
+	r.endLife()
+	if r.flying != nil {
+		<-r.flying.done
+	}
+	if o := r.prog.seen; o != nil && o.flight != nil {
+		<-o.flight.done
+	}
 }
 
 func isDone(done chan struct{}) bool {

@@ -160,7 +160,8 @@ func (w *Worker) newRunner(partition int32, store joiner.Store) (*runner, error)
 		return nil, err
 	}
 	r.acceptLost = w.opts.AcceptGap
-	r.life, r.spawn = w.life, w.opts.Go
+	r.spawn = w.opts.Go
+	r.life, r.endLife = context.WithCancel(w.life)
 	if len(w.pipeline.Features) > 0 {
 		r.defers, r.enrich = true, w.opts.Enrichment
 	}

@@ -82,11 +82,20 @@ func oracle(t testing.TB, e *spec.Experiment, w *world) expected {
 			row.add("simulated", f)
 			row.add("doubled", 2*f+1)
 		}
+		degraded := []string{}
+		if len(e.Dimensions) > 0 {
+			var ok bool
+			if degraded, ok = addDimensions(row, i, e.Instance.Emit == "at_close"); !ok {
+				want.dropped[mortise.ReasonDimension]++
+				want.letters++
+				continue
+			}
+		}
 		row.add("weight", 1)
 		row.add("revision", 0)
 		row.add("final", true)
 		row.add("late", false)
-		row.add("degraded", []string{})
+		row.add("degraded", degraded)
 		want.rows = append(want.rows, row.String())
 		if positive {
 			want.positives++

@@ -44,15 +44,16 @@ type runner struct {
 	origin   mortise.Record // the shuffled record in hand, as it was
 	kept     []byte         // its value as the task keeps it
 
-	prog   *program
-	defers bool            // some rows need more than the join knows
-	enrich Enrichment      // nil where no row needs it
-	dims   Dimensions      // as enrich
-	life   context.Context //nolint:containedctx // of what is given away, which outlives the call
-	spawn  func(func())
-	traced func(joiner.Trace)
-	flying *Batch // closed impressions that wait for what their rows need
-	owed   bool   // the last commit had to leave the task out
+	prog    *program
+	defers  bool            // some rows need more than the join knows
+	enrich  Enrichment      // nil where no row needs it
+	dims    Dimensions      // as enrich
+	life    context.Context //nolint:containedctx // of what is given away, which outlives the call
+	endLife context.CancelFunc
+	spawn   func(func())
+	traced  func(joiner.Trace)
+	flying  *Batch // closed impressions that wait for what their rows need
+	owed    bool   // the last commit had to leave the task out
 
 	forgotMS int64 // the cursor when observations were gone through last
 

@@ -22,6 +22,7 @@ func drawKind(rng *rand.Rand) simKind {
 		k.delivery = "at_least_once"
 	}
 	k.featured = k.policy == "at_close" && rng.IntN(3) == 0
+	k.looking = rng.IntN(3) == 0
 	return k
 }
 

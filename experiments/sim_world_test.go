@@ -29,6 +29,7 @@ type simKind struct {
 	policy   string
 	delivery string
 	featured bool // rows have features; only at_close
+	looking  bool // rows have dimensions
 }
 
 // simWorld is input in the order of its arrival, and what must come of it.
@@ -93,6 +94,14 @@ func newSimWorld(t testing.TB, kind simKind) *simWorld {
 	if kind.featured {
 		text = strings.Replace(text, "propensity]\noutput", "propensity, simulated, doubled]\noutput", 1)
 		text = strings.Replace(text, "instance:", simFeatureBlock+"instance:", 1)
+	}
+	if kind.looking {
+		missing := "dead_letter"
+		if kind.policy != "at_close" {
+			missing = `"null"`
+		}
+		text = strings.Replace(text, "]\noutput", ", "+simDimensionColumns+"]\noutput", 1)
+		text = strings.Replace(text, "instance:", strings.Replace(simDimensionBlock, "LATEST", missing, 1)+"instance:", 1)
 	}
 	e := parse(t, "hostile.yaml", text)
 	w.plan = newPlan(t, e)

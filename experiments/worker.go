@@ -280,6 +280,7 @@ func (w *Worker) closeAll() {
 }
 
 func (w *Worker) closeTask(r *runner) {
+	r.recall()
 	if err := r.store.Close(); err != nil {
 		w.opts.Log.Warn("closing state", "partition", r.partition, "err", err)
 	}

@@ -162,7 +162,7 @@ func TestDimensions(t *testing.T) {
 	}
 	letters := tailed(t, "dead-letters.dimensioned", "--embedded", data)
 	for _, text := range letters {
-		if !strings.Contains(text, `"reason":"dimension"`) || !strings.Contains(text, `no row of key \\"seg-`) || !strings.Contains(text, `impression_id`) {
+		if !strings.Contains(text, `"reason":"dimension"`) || !strings.Contains(text, `no row of key \"seg-`) || !strings.Contains(text, `impression_id`) {
 			t.Errorf("dead letter %s", text)
 		}
 	}

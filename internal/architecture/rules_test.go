@@ -27,7 +27,7 @@ var directions = []direction{
 	{"internal/...", []string{".", "internal/..."}, nil, "internal holds what several stages share: it stands below them all"},
 	{"cmd/...", []string{"..."}, nil, "cmd starts everything"},
 	{"examples/...", []string{".", "joiner/...", "features/...", "dimjoin/...", "instances/...", "experiments/..."}, []string{"loadtest/..."}, "examples are programs as a library's user writes them: internal, cmd and loadtest are not theirs to import"},
-	{"docs/...", nil, []string{"experiments/...", "internal/provisioned"}, "the pages are prose: their tests hold them to the experiment file, the command and the metrics, and nothing imports them"},
+	{"docs/...", nil, []string{"experiments/...", "dimjoin/ab", "internal/provisioned"}, "the pages are prose: their tests hold them to the experiment file, the command and the metrics, and nothing imports them"},
 }
 
 // client says which packages may import a third-party module.
