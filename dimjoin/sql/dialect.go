@@ -23,6 +23,8 @@ type dialect interface {
 	// keySelect is a statement's table of n keys, as l, with the columns k0, k1, …
 	// and at where history is read, and n, the key's number. Its arguments are args.
 	keySelect(l *layout, n int, history bool) string
+	// equal is the condition that a column, which is of, is a key's part to the letter.
+	equal(c *column, of, part string) string
 	// args are the arguments of a statement that reads keys: rows of the keys' parts, and
 	// the times.
 	args(l *layout, keys []key, n int, history bool) []any

@@ -126,6 +126,16 @@ func (m mysql) keySelect(l *layout, n int, history bool) string {
 	return "(" + line + strings.Repeat(" UNION ALL "+line, n-1) + ") AS l"
 }
 
+// equal finds the row by the column's collation, as its index does, to which case
+// and trailing spaces may be the same, and then looks at the letters.
+func (mysql) equal(c *column, of, part string) string {
+	out := of + " = " + part
+	if c.collation != "" {
+		out += " AND CAST(" + of + " AS BINARY) = CAST(" + part + " AS BINARY)"
+	}
+	return out
+}
+
 func (m mysql) args(l *layout, keys []key, n int, history bool) []any {
 	out := make([]any, 0, n*(len(l.keys)+2))
 	for i := range n {

@@ -99,6 +99,8 @@ func (p postgres) keySelect(l *layout, _ int, history bool) string {
 	return "unnest(" + strings.Join(arrays, ", ") + ") WITH ORDINALITY AS l(" + strings.Join(names, ", ") + ", n)"
 }
 
+func (postgres) equal(_ *column, of, part string) string { return of + " = " + part }
+
 // castType is the type that a text is cast to, without its size, which would cut.
 func castType(c *column) string {
 	switch c.class {

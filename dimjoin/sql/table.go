@@ -138,7 +138,7 @@ func (t *Table) readOf(c *column, expr string) string {
 func (t *Table) keysEqual(of string) string {
 	var all []string
 	for i := range t.layout.keys {
-		all = append(all, fmt.Sprintf("%s.%s = l.k%d", of, t.dialect.quote(t.layout.keys[i].name), i))
+		all = append(all, t.dialect.equal(&t.layout.keys[i], of+"."+t.dialect.quote(t.layout.keys[i].name), fmt.Sprint("l.k", i)))
 	}
 	return strings.Join(all, " AND ")
 }
