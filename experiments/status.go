@@ -52,6 +52,19 @@ type DimensionStatus struct {
 	AsOf        string        `json:"as_of"`
 	Stats       dimjoin.Stats `json:"stats"`
 	Clusters    *ab.Stats     `json:"clusters,omitempty"` // of an ab store
+	Changes     *ChangeStatus `json:"changes,omitempty"`  // where a change stream keeps the table
+}
+
+// ChangeStatus is how far a change stream is in its table, as of its last commit, and
+// what has become of its changes in this process.
+type ChangeStatus struct {
+	Topic      string `json:"topic"`
+	LagRecords int64  `json:"lag_records"`
+	FinalMS    int64  `json:"final_ms"`   // rows of event times before it find every change; 0 before any
+	Changes    int64  `json:"changes"`    // read
+	Unchanged  int64  `json:"unchanged"`  // that changed nothing
+	Late       int64  `json:"late"`       // older than what is remembered of their key
+	Unreadable int64  `json:"unreadable"` // records that went to dead letters
 }
 
 // ArchiveStatus is what archiving an experiment's rows as Parquet is doing in one

@@ -17,6 +17,10 @@ func (s *Set) Status() (all []experiments.DimensionStatus) {
 			clusters := c.Table.Stats()
 			st.Clusters = &clusters
 		}
+		if t.stream != nil {
+			changes := t.stream.Status()
+			st.Changes = &changes
+		}
 		all = append(all, st)
 	}
 	return all

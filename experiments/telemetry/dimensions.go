@@ -24,6 +24,13 @@ var (
 	dimensionCached    = dimensionMetric("cached_keys", "Keys in the cache.")
 	dimensionBytes     = dimensionMetric("cached_bytes", "What they take of memory.")
 
+	changesRead       = dimensionMetric("changes_total", "Changes of rows that were read from the dimension's change stream.")
+	changesSame       = dimensionMetric("unchanged_total", "Of them, those that changed nothing.")
+	changesLate       = dimensionMetric("late_changes_total", "Of them, those that came later than what is remembered of their row.")
+	changesUnreadable = dimensionMetric("unreadable_changes_total", "Records of the change stream that went to dead letters.")
+	changesLag        = dimensionMetric("changes_lag_records", "Records of the change stream that are not in the table yet.")
+	changesFinal      = dimensionMetric("changes_final_timestamp_seconds", "Up to when the table has every change, as a Unix time. Rows that are read as of later event times wait.")
+
 	clusterShare    = dimensionMetric("cluster_share", "The share of requests that a cluster of an ab store gets.", "cluster")
 	clusterRequests = dimensionMetric("cluster_requests_total", "Requests to a cluster, by how they ended.", "cluster", "result")
 	clusterWon      = dimensionMetric("cluster_used_total", "Requests to a cluster whose answer was used.", "cluster")
@@ -32,7 +39,8 @@ var (
 	clusterHedges   = dimensionMetric("cluster_hedges_total", "Requests that were made to the other cluster too, as the first was slow.")
 )
 
-var dimensionDescriptions = []*prometheus.Desc{dimensionRows, dimensionWithout, dimensionRejected, dimensionRequests, dimensionKeys, dimensionShared, dimensionRefreshed,
+var dimensionDescriptions = []*prometheus.Desc{changesRead, changesSame, changesLate, changesUnreadable, changesLag, changesFinal,
+	dimensionRows, dimensionWithout, dimensionRejected, dimensionRequests, dimensionKeys, dimensionShared, dimensionRefreshed,
 	dimensionSeconds, dimensionAbandoned, dimensionBreaker, dimensionCached, dimensionBytes, clusterShare, clusterRequests, clusterWon, clusterSeconds, clusterBreaker, clusterHedges}
 
 func dimensionMetric(name, help string, labels ...string) *prometheus.Desc {
@@ -57,6 +65,16 @@ func collectDimension(ch chan<- prometheus.Metric, d *experiments.DimensionStatu
 		n      int64
 	}{{"absent", s.Absent}, {"unavailable", s.Unavailable}, {"bad_row", s.BadRows}, {"null_key", without}} {
 		counter(ch, dimensionWithout, float64(w.n), with(w.reason)...)
+	}
+	if c := d.Changes; c != nil {
+		counter(ch, changesRead, float64(c.Changes), with()...)
+		counter(ch, changesSame, float64(c.Unchanged), with()...)
+		counter(ch, changesLate, float64(c.Late), with()...)
+		counter(ch, changesUnreadable, float64(c.Unreadable), with()...)
+		gauge(ch, changesLag, float64(c.LagRecords), with()...)
+		if c.FinalMS > 0 {
+			gauge(ch, changesFinal, float64(c.FinalMS)/1000, with()...)
+		}
 	}
 	counter(ch, dimensionRejected, float64(s.Rejected), with()...)
 	results(ch, dimensionRequests, s.Requests, s.Failed, s.TimedOut, s.Refused, with())

@@ -34,20 +34,8 @@ type Stream struct {
 
 	final  atomic.Int64
 	mu     sync.Mutex
-	status Status
-	counts Status // not yet told
-}
-
-// Status is how far a stream is, and what has become of its changes since it was
-// opened.
-type Status struct {
-	Dimension, Topic string
-	LagRecords       int64
-	FinalMS          int64 // rows of event times before it find every change; 0 before any
-	Changes          int64 // read
-	Unchanged        int64 // that changed nothing
-	Late             int64 // older than what is remembered of their key
-	Unreadable       int64 // records that went to dead letters
+	status experiments.ChangeStatus
+	counts experiments.ChangeStatus // not yet told
 }
 
 // NewJournaled makes a stream into a table that keeps history, and with it how far
@@ -72,7 +60,7 @@ func (s *Stream) init(latest bool) (err error) {
 	s.merger = changes.NewMerger(s.dimension.Fields, latest)
 	s.try = func(ctx context.Context, _ string, do func(context.Context) error) error { return do(ctx) }
 	s.final.Store(math.MinInt64)
-	s.status = Status{Dimension: s.dimension.Name, Topic: c.Topic}
+	s.status = experiments.ChangeStatus{Topic: c.Topic}
 	return err
 }
 
@@ -84,7 +72,7 @@ func (s *Stream) Topic() string { return s.dimension.Changes.Topic }
 func (s *Stream) FinalMS() int64 { return s.final.Load() }
 
 // Status tells how far the stream is, as of the last commit.
-func (s *Stream) Status() Status {
+func (s *Stream) Status() experiments.ChangeStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.status
@@ -348,7 +336,7 @@ func (s *Stream) tell(nowMS int64, inputDone bool) {
 	s.final.Store(max(final, s.final.Load()))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.counts.Dimension, s.counts.Topic, s.counts.LagRecords, s.counts.FinalMS = s.dimension.Name, c.Topic, lag, 0
+	s.counts.Topic, s.counts.LagRecords, s.counts.FinalMS = c.Topic, lag, 0
 	if at := s.final.Load(); at != math.MinInt64 {
 		s.counts.FinalMS = at
 	}
