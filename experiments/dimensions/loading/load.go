@@ -67,6 +67,7 @@ type Filled struct {
 	Resumed   int64  `json:"resumed"`    // lines that an earlier load had done
 	Switched  bool   `json:"switched"`   // readers see the new rows
 	AlreadyIn bool   `json:"already_in"` // they did before
+	InPlace   bool   `json:"in_place"`   // the store has no versions: readers saw rows as they were written
 }
 
 // RowError says which row cannot be used.
@@ -142,6 +143,7 @@ func Run(ctx context.Context, j *Job) (*Report, error) {
 // fill fills one store and has readers see it.
 func (j *Job) fill(ctx context.Context, t *Target, filled *Filled, report *Report) error {
 	writer, before := t.Writer, ""
+	filled.InPlace = t.Versioned == nil
 	if t.Versioned != nil {
 		var err error
 		if before, err = t.Versioned.Current(ctx); err != nil {
