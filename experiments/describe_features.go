@@ -11,14 +11,22 @@ import (
 // FeatureGroupDescription is the features over one source and entity that share
 // tiles.
 type FeatureGroupDescription struct {
-	Source   string               `json:"source"`
-	Topic    string               `json:"topic"`
-	Entity   []string             `json:"entity"`
-	Tiles    []string             `json:"tiles"`   // lengths by level, the finest first
-	Keeps    string               `json:"keeps"`   // how far back
-	Reads    int                  `json:"reads"`   // tiles that the longest window is read from, at most
-	Columns  int                  `json:"columns"` // aggregates that a tile holds; features may share one
+	Source  string   `json:"source"`
+	Topic   string   `json:"topic"`
+	Entity  []string `json:"entity"`
+	Tiles   []string `json:"tiles"`   // lengths by level, the finest first
+	Keeps   string   `json:"keeps"`   // how far back
+	Reads   int      `json:"reads"`   // tiles that the longest window is read from, at most
+	Columns int      `json:"columns"` // aggregates that a tile holds; features may share one
+	// Bytes estimates what an entity's tiles take, before a store compresses them.
+	Bytes    []EntityBytes        `json:"bytes"`
 	Features []FeatureDescription `json:"features"`
+}
+
+// EntityBytes is what one entity takes that has so many events a day.
+type EntityBytes struct {
+	EventsPerDay int   `json:"events_per_day"`
+	Bytes        int64 `json:"bytes"`
 }
 
 // FeatureDescription is one feature of an experiment.
@@ -35,6 +43,7 @@ type FeatureDescription struct {
 func (p *Pipeline) describeFeatures() (groups []FeatureGroupDescription) {
 	byKey := map[string]int{}
 	kept := map[string]bool{}
+	var defs [][]features.Definition // per group
 	for _, e := range p.Experiments {
 		for i := range e.Features {
 			def := &e.Features[i]
@@ -48,7 +57,11 @@ func (p *Pipeline) describeFeatures() (groups []FeatureGroupDescription) {
 				at = len(groups)
 				byKey[key] = at
 				groups = append(groups, FeatureGroupDescription{Source: f.Source.Name, Topic: f.Source.Topic, Entity: def.Entity})
+				defs = append(defs, nil)
 			}
+			own := *def
+			own.Source = "" // experiments have names of their own for it
+			defs[at] = append(defs[at], own)
 			g := &groups[at]
 			if column := key + "\n" + def.Aggregate.String() + "\n" + programText(def.Where); !kept[column] {
 				kept[column] = true
@@ -59,7 +72,21 @@ func (p *Pipeline) describeFeatures() (groups []FeatureGroupDescription) {
 				Window: mortise.FormatDuration(def.Window), Type: def.Type.String()})
 		}
 	}
+	for i := range groups {
+		groups[i].estimate(defs[i])
+	}
 	return groups
+}
+
+// estimate says what an entity takes that is rare, and one that is not.
+func (g *FeatureGroupDescription) estimate(defs []features.Definition) {
+	set, err := features.Compile(defs, []features.Source{{}})
+	if err != nil {
+		return // the file was checked: it does not happen
+	}
+	for _, n := range []int{10, 1000} {
+		g.Bytes = append(g.Bytes, EntityBytes{n, set.EstimateBytes(0, float64(n))})
+	}
 }
 
 // widen notes the levels that a feature's window needs.

@@ -33,14 +33,17 @@ type Status struct {
 
 // FeatureStatus is how far the features of one source are in one process.
 type FeatureStatus struct {
-	Generation  int                  `json:"generation"`
-	Source      string               `json:"source"` // its name
-	Topic       string               `json:"topic"`
-	Features    []string             `json:"features"`     // their names
-	WatermarkMS int64                `json:"watermark_ms"` // tiles before it are final; 0 when nothing is
-	LagRecords  int64                `json:"lag_records"`
-	Unreadable  int64                `json:"unreadable"` // records that features could not use
-	Writer      features.WriterStats `json:"writer"`
+	Generation  int      `json:"generation"`
+	Source      string   `json:"source"` // its name
+	Topic       string   `json:"topic"`
+	Features    []string `json:"features"`     // their names
+	WatermarkMS int64    `json:"watermark_ms"` // tiles before it are final; 0 when nothing is
+	LagRecords  int64    `json:"lag_records"`
+	Unreadable  int64    `json:"unreadable"` // records that features could not use
+	// CompleteFromMS is, by feature, the least time as of which its window lies within
+	// what is kept; features that are complete for all time are left out.
+	CompleteFromMS map[string]int64     `json:"complete_from_ms,omitempty"`
+	Writer         features.WriterStats `json:"writer"`
 }
 
 // DimensionStatus is how one dimension is read in one process.

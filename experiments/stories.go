@@ -30,13 +30,15 @@ type Step struct {
 	Why        string          `json:"why,omitempty"`
 	With       string          `json:"with,omitempty"` // the other event of an attachment
 	Row        json.RawMessage `json:"row,omitempty"`
-	Folder     string          `json:"folder,omitempty"` // of a dataset, that the row lies in
+	Folder     string          `json:"folder,omitempty"`   // of a dataset, that the row lies in
+	Features   []FeatureStory  `json:"features,omitempty"` // of the row, after ExplainRows
 }
 
 // Stories collects the story of every event of one pipeline's run over one
 // partition. It holds them all: it is for samples.
 type Stories struct {
 	pipeline *Pipeline
+	main     *clean.Source
 	readers  []*clean.Reader
 	byEvent  map[eventID]*Story
 	order    []*Story
@@ -59,7 +61,7 @@ func NewStories(p *Pipeline) (*Stories, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stories{pipeline: p, byEvent: map[eventID]*Story{}, awaiting: map[string][]awaited{}}
+	s := &Stories{pipeline: p, byEvent: map[eventID]*Story{}, awaiting: map[string][]awaited{}, main: cleaners[p.Join.Main]}
 	for _, c := range cleaners {
 		s.readers = append(s.readers, c.NewReader())
 	}

@@ -159,14 +159,19 @@ func (r *Reader) CompleteFrom() []int64 {
 	for i := range r.groups {
 		g := &r.set.Groups[i]
 		for at, f := range g.Features {
-			fromMS := r.groups[i].since[at][0]
-			if out[f] = fromMS; fromMS > math.MinInt64 && fromMS < math.MaxInt64 {
-				fromMS += r.set.Features[f].WindowMS
-				out[f] = -floorDiv(-fromMS, g.TileMS) * g.TileMS
-			}
+			out[f] = r.set.completeFrom(f, r.groups[i].since[at][0])
 		}
 	}
 	return out
+}
+
+// completeFrom is the least time as of which a feature's window lies behind fromMS.
+func (s *Set) completeFrom(feature int, fromMS int64) int64 {
+	if fromMS == math.MinInt64 || fromMS == math.MaxInt64 {
+		return fromMS
+	}
+	tileMS := s.Groups[s.Features[feature].Group].TileMS
+	return -floorDiv(-fromMS-s.Features[feature].WindowMS, tileMS) * tileMS
 }
 
 // Stats returns what the reader did so far.

@@ -145,6 +145,18 @@ func (w *Writer) findUnused() {
 // Position is the task's, as of the last commit. Its Meta is not to be changed.
 func (w *Writer) Position() *Position { return &w.position }
 
+// CompleteFrom is, for each feature of the set, the least time as of which its
+// window lies within what the task has seen; see Reader.CompleteFrom.
+func (w *Writer) CompleteFrom() []int64 {
+	out := make([]int64, len(w.set.Features))
+	for i := range out {
+		f := &w.set.Features[i]
+		c := w.position.find(w.numbers.groups[f.Group], w.numbers.columns[f.Group][f.column], 0)
+		out[i] = w.set.completeFrom(i, c.fromMS)
+	}
+	return out
+}
+
 // Began reports whether the task has committed before.
 func (w *Writer) Began() bool { return w.before != nil }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/experiments/offline"
+	"github.com/mortise-dev/mortise/features"
 	"github.com/mortise-dev/mortise/joiner"
 	"github.com/mortise-dev/mortise/joiner/memory"
 )
@@ -29,7 +30,8 @@ func newDebug(c *console) *cobra.Command {
 		Use: "debug FILE --input NAME=GLOB", Short: "Run on a sample and tell what became of each event, and why", Args: exactly(1, "one experiment file"),
 		Long: `Run an experiment on recorded files, in memory and without a broker, and tell the
 story of each event: taken in, attached to what, dropped for which reason, emitted
-as which row. With --key only those of one join key.`,
+as which row. With --key only those of one join key, and of which tiles each feature
+of its rows is made.`,
 		Example: "  mortise debug feed.yaml --input impressions=imps.jsonl --input clicks=clicks.jsonl --key bts-men-190",
 		RunE:    func(cmd *cobra.Command, args []string) error { return c.debug(cmd.Context(), &f, args) },
 	}
@@ -64,9 +66,13 @@ func (c *console) debug(ctx context.Context, f *debugFlags, args []string) (err 
 	if err != nil {
 		return err
 	}
-	enrichment, err := sampleFeatures(ctx, plan, p, inputs)
+	tiles, err := sampleFeatures(ctx, plan, p, inputs)
 	if err != nil {
 		return err
+	}
+	var enrichment experiments.Enrichment // nil where there are no features
+	if tiles != nil {
+		enrichment = tiles
 	}
 	dims, err := c.recordedDimensions(ctx, plan, os.TempDir(), changes, nil)
 	if err != nil {
@@ -87,7 +93,19 @@ func (c *console) debug(ctx context.Context, f *debugFlags, args []string) (err 
 	if err := w.Run(ctx); err != nil {
 		return err
 	}
-	return c.tell(stories.All(), f)
+	all := stories.All()
+	for _, story := range all {
+		if f.key == "" || story.Key != f.key {
+			continue
+		}
+		err := stories.ExplainRows(story, func(feature int, entity []byte, asOfMS int64) (*features.Explanation, error) {
+			return tiles.Explain(ctx, feature, entity, asOfMS)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return c.tell(all, f)
 }
 
 // memoryStates keeps a sample's state in memory.
@@ -178,6 +196,7 @@ func (c *console) tellOne(s *experiments.Story) {
 		if st.Folder != "" {
 			fmt.Fprintf(c.out, "      as Parquet in %s\n", st.Folder)
 		}
+		c.tellFeatures(st.Features)
 	}
 	fmt.Fprintln(c.out)
 }

@@ -130,8 +130,13 @@ func (c *console) explainFeatures(p *experiments.PipelineDescription) {
 	}
 	fmt.Fprintf(c.out, "\n  features, as of the start of the tile that the impression lies in\n")
 	for _, g := range p.Features {
-		fmt.Fprintf(c.out, "    of %s per %s: tiles of %s, kept for %s, %d aggregates each; a read takes %d tiles at most\n", g.Topic, strings.Join(g.Entity, ", "),
-			strings.Join(g.Tiles, ", "), g.Keeps, g.Columns, g.Reads)
+		fmt.Fprintf(c.out, "    of %s per %s: tiles of %s, kept for %s, %s each; a read takes %d tiles at most\n", g.Topic, strings.Join(g.Entity, ", "),
+			strings.Join(g.Tiles, ", "), g.Keeps, count(g.Columns, "aggregate"), g.Reads)
+		var takes []string
+		for _, b := range g.Bytes {
+			takes = append(takes, fmt.Sprintf("%s with %s events a day", size(b.Bytes), thousands(int64(b.EventsPerDay))))
+		}
+		fmt.Fprintf(c.out, "      an entity takes about %s\n", strings.Join(takes, ", "))
 		w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 		for _, f := range g.Features {
 			where := ""

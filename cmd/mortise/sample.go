@@ -19,7 +19,7 @@ import (
 
 // sampleFeatures makes, in memory, the features of a pipeline over recorded files,
 // which are read once more for it; nil where it has none.
-func sampleFeatures(ctx context.Context, plan *experiments.Plan, p *experiments.Pipeline, files []input) (experiments.Enrichment, error) {
+func sampleFeatures(ctx context.Context, plan *experiments.Plan, p *experiments.Pipeline, files []input) (*tiling.Enrichment, error) {
 	if len(p.Features) == 0 {
 		return nil, nil
 	}

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"maps"
 	"strconv"
 	"time"
 
@@ -16,10 +17,47 @@ var (
 	featureTiles      = metric("feature_tiles_total", "Tiles of the finest level that were merged into the store.", "generation", "source")
 	featureBytes      = metric("feature_written_bytes_total", "Bytes of tiles that were merged into the store.", "generation", "source")
 	featureWatermark  = metric("feature_watermark_timestamp_seconds", "Up to when a source's tiles are final, as a Unix time. Rows of later impressions wait.", "generation", "source")
+	featureComplete   = metric("feature_complete_from_timestamp_seconds", "From when on a feature's window lies within what its source held, or what has not expired, as a Unix time. Rows of earlier impressions have less.", "generation", "source", "feature")
 	featureLag        = metric("feature_lag_records", "Records of a source that are not added to features yet.", "generation", "source")
 )
 
-var featureDescriptions = []*prometheus.Desc{featureEvents, featureLate, featureUnreadable, featureTiles, featureBytes, featureWatermark, featureLag}
+var featureDescriptions = []*prometheus.Desc{featureEvents, featureLate, featureUnreadable, featureTiles, featureBytes, featureWatermark, featureComplete, featureLag}
+
+// bySource adds up what the tasks of each generation and source say: a process that
+// shares a store may have several. The source is as far as the least of them.
+func bySource(all []experiments.FeatureStatus) (out []*experiments.FeatureStatus) {
+	type key struct {
+		generation int
+		source     string
+	}
+	known := map[key]*experiments.FeatureStatus{}
+	for i := range all {
+		f := &all[i]
+		k := key{f.Generation, f.Source}
+		sum := known[k]
+		if sum == nil {
+			own := *f
+			own.CompleteFromMS = maps.Clone(f.CompleteFromMS)
+			known[k] = &own
+			out = append(out, &own)
+			continue
+		}
+		sum.Writer.Events += f.Writer.Events
+		sum.Writer.Late += f.Writer.Late
+		sum.Writer.Tiles += f.Writer.Tiles
+		sum.Writer.Bytes += f.Writer.Bytes
+		sum.Unreadable += f.Unreadable
+		sum.LagRecords += f.LagRecords
+		sum.WatermarkMS = min(sum.WatermarkMS, f.WatermarkMS)
+		for name, ms := range f.CompleteFromMS {
+			if sum.CompleteFromMS == nil {
+				sum.CompleteFromMS = map[string]int64{}
+			}
+			sum.CompleteFromMS[name] = max(sum.CompleteFromMS[name], ms)
+		}
+	}
+	return out
+}
 
 func collectFeatures(ch chan<- prometheus.Metric, f *experiments.FeatureStatus) {
 	generation := strconv.Itoa(f.Generation)
@@ -28,6 +66,9 @@ func collectFeatures(ch chan<- prometheus.Metric, f *experiments.FeatureStatus) 
 	counter(ch, featureUnreadable, float64(f.Unreadable), generation, f.Source)
 	counter(ch, featureTiles, float64(f.Writer.Tiles), generation, f.Source)
 	counter(ch, featureBytes, float64(f.Writer.Bytes), generation, f.Source)
+	for name, ms := range f.CompleteFromMS {
+		gauge(ch, featureComplete, float64(ms)/1000, generation, f.Source, name)
+	}
 	gauge(ch, featureLag, float64(f.LagRecords), generation, f.Source)
 	if f.WatermarkMS > 0 {
 		gauge(ch, featureWatermark, float64(f.WatermarkMS)/1000, generation, f.Source)

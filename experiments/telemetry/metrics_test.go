@@ -27,13 +27,33 @@ func sample() []experiments.Status {
 		Shuffles: []experiments.ShuffleStatus{{Source: "clicks", Records: 5, Origins: []experiments.OriginStatus{{Partition: 2, Next: 5, High: 8, MaxTimeMS: 3_000}}}},
 		Archives: []experiments.ArchiveStatus{{Experiment: "feed-ctr", Rows: 6, Bytes: 900, Parts: 2,
 			Partitions: []experiments.ArchivePartition{{Partition: 3, Archived: 10, End: 14, Waiting: 90 * time.Second, OpenRows: 4, MaxTimeMS: 4_000}}}},
-		Features: []experiments.FeatureStatus{{Source: "clicks", WatermarkMS: 2_000, LagRecords: 3, Writer: features.WriterStats{Events: 7, Late: 1}}},
+		Features: []experiments.FeatureStatus{{Source: "clicks", WatermarkMS: 2_000, CompleteFromMS: map[string]int64{"n": 1_000}, LagRecords: 3, Writer: features.WriterStats{Events: 7, Late: 1}}},
 		Dimensions: []experiments.DimensionStatus{{Name: "item", Store: "ab", Experiments: []string{"feed-ctr"}, Clusters: &ab.Stats{ShareA: 0.25}, Changes: &experiments.ChangeStatus{Changes: 12, Late: 1, LagRecords: 4, FinalMS: 6_000},
 			Stats: dimjoin.Stats{Requests: 9, Failed: 2, TimedOut: 1, Served: [5]int64{dimjoin.ServedMissing: 8}, Absent: 3, Unavailable: 4}}},
 		Experiments: []experiments.ExperimentStatus{{Name: "feed-ctr", Ledger: l}},
 		Tasks: []experiments.TaskStatus{{Partition: 1, WatermarkMS: 1_000, Holding: "clicks", Pending: 4, CheckpointMS: 9_000, Takeover: experiments.Takeover{Live: 2 * time.Second},
 			Inputs: []experiments.InputStatus{{Topic: "imps", Next: 7, High: 9, MaxTimeMS: 5_000}, {Topic: "clicks", Next: 1, High: 1, MaxTimeMS: 2_000}}}},
 	}}
+}
+
+// TestTasksOfOneSource: what the tasks of a source say is added up, for a series
+// can be there once.
+func TestTasksOfOneSource(t *testing.T) {
+	task := func(events, watermarkMS int64, complete map[string]int64) experiments.FeatureStatus {
+		return experiments.FeatureStatus{Source: "clicks", WatermarkMS: watermarkMS, LagRecords: 1, CompleteFromMS: complete, Writer: features.WriterStats{Events: events}}
+	}
+	statuses := func() []experiments.Status {
+		return []experiments.Status{{Rounds: 1, Features: []experiments.FeatureStatus{task(3, 9_000, nil), task(4, 8_000, map[string]int64{"a": 2_000}), task(5, 7_000, map[string]int64{"a": 3_000, "b": 1_000})}}}
+	}
+	rec := httptest.NewRecorder()
+	Handler(statuses).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for _, want := range []string{`mortise_feature_events_total{generation="0",source="clicks"} 12`, `mortise_feature_watermark_timestamp_seconds{generation="0",source="clicks"} 7`,
+		`mortise_feature_lag_records{generation="0",source="clicks"} 3`, `mortise_feature_complete_from_timestamp_seconds{feature="a",generation="0",source="clicks"} 3`,
+		`mortise_feature_complete_from_timestamp_seconds{feature="b",generation="0",source="clicks"} 1`} {
+		if !strings.Contains(rec.Body.String(), want+"\n") {
+			t.Errorf("%d: no %s in\n%s", rec.Code, want, rec.Body.String())
+		}
+	}
 }
 
 // TestMetricNames holds the list of metric names: renaming one breaks dashboards.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/features"
@@ -50,7 +51,17 @@ func (t *Tiler) sinceOf(ctx context.Context, begins map[experiments.TopicPartiti
 				since[topic] = max(since[topic], ms+s.feed.spec.OutOfOrderness.Milliseconds())
 			}
 		}
-		t.opts.Log.Info("features begin where the topic does, which no longer holds its first records", "topic", topic, "from_ms", since[topic])
+		if since[topic] == math.MinInt64 {
+			continue // it holds nothing that has a time
+		}
+		var longest time.Duration
+		for i := range s.gen.Features {
+			if f := &s.gen.Features[i]; f.SourceID == s.feed.id {
+				longest = max(longest, f.Definition.Window)
+			}
+		}
+		t.opts.Log.Warn("features begin where the topic does, which no longer holds its first records: rows have less than their windows held until complete_from", "topic", topic,
+			"from", time.UnixMilli(since[topic]).UTC(), "complete_from", time.UnixMilli(since[topic]+longest.Milliseconds()).UTC())
 	}
 	return since, nil
 }

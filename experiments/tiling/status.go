@@ -1,6 +1,8 @@
 package tiling
 
 import (
+	"math"
+
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/joiner"
 )
@@ -19,9 +21,18 @@ func (t *Tiler) observe(int64) {
 func (s *source) status() experiments.FeatureStatus {
 	st := experiments.FeatureStatus{Generation: s.gen.Number, Source: s.feed.spec.Name, Topic: s.feed.spec.Topic, WatermarkMS: s.watermarkMS(),
 		Unreadable: s.skipped, Writer: s.writer.Stats()}
+	complete := s.writer.CompleteFrom()
 	for i := range s.gen.Features {
-		if f := &s.gen.Features[i]; f.SourceID == s.feed.id {
-			st.Features = append(st.Features, f.Definition.Name)
+		f := &s.gen.Features[i]
+		if f.SourceID != s.feed.id {
+			continue
+		}
+		st.Features = append(st.Features, f.Definition.Name)
+		if complete[i] != math.MinInt64 {
+			if st.CompleteFromMS == nil {
+				st.CompleteFromMS = map[string]int64{}
+			}
+			st.CompleteFromMS[f.Definition.Name] = complete[i]
 		}
 	}
 	for i := range s.parts {
