@@ -77,36 +77,7 @@ func testSwitched(t *testing.T, s *Store) {
 	done := make(chan struct{})
 	var group sync.WaitGroup
 	for range readers {
-		group.Go(func() {
-			last := int64(1)
-			for ended := false; !ended; {
-				select {
-				case <-done:
-					ended = true
-				default:
-				}
-				lookups := numberedLookups(0, keys)
-				if err := table.Read(ctx, lookups); err != nil {
-					t.Error(err)
-					return
-				}
-				for i := range lookups {
-					l := &lookups[i]
-					if l.Err != nil || l.Row == nil || l.Row[0].Int() != lookups[0].Row[0].Int() {
-						t.Errorf("key %q is %s, %v, in a batch of version %s", l.Key, show(l.Row), l.Err, show(lookups[0].Row))
-						return
-					}
-				}
-				if now := lookups[0].Row[0].Int(); now < last {
-					t.Errorf("version %d after %d", now, last)
-				} else {
-					last = now
-				}
-			}
-			if int(last) != versions {
-				t.Errorf("the last batch is of version %d, want %d", last, versions)
-			}
-		})
+		group.Go(func() { readSwitched(t, table, keys, versions, done) })
 	}
 	for n := 2; n <= versions; n++ {
 		name := fmt.Sprint("v", n)
@@ -133,6 +104,39 @@ func testSwitched(t *testing.T, s *Store) {
 	}
 	lookups := numberedLookups(0, keys+1)
 	newOracle(&dimjoin.Definition{}, generation(versions, keys)).check(t, table, lookups)
+}
+
+// readSwitched reads batches until done is closed, and once more, which is of the
+// last version.
+func readSwitched(t *testing.T, table dimjoin.Table, keys, versions int, done <-chan struct{}) {
+	last := int64(1)
+	for ended := false; !ended; {
+		select {
+		case <-done:
+			ended = true
+		default:
+		}
+		lookups := numberedLookups(0, keys)
+		if err := table.Read(context.Background(), lookups); err != nil {
+			t.Error(err)
+			return
+		}
+		for i := range lookups {
+			l := &lookups[i]
+			if l.Err != nil || l.Row == nil || l.Row[0].Int() != lookups[0].Row[0].Int() {
+				t.Errorf("key %q is %s, %v, in a batch of version %s", l.Key, show(l.Row), l.Err, show(lookups[0].Row))
+				return
+			}
+		}
+		if now := lookups[0].Row[0].Int(); now < last {
+			t.Errorf("version %d after %d", now, last)
+		} else {
+			last = now
+		}
+	}
+	if int(last) != versions {
+		t.Errorf("the last batch is of version %d, want %d", last, versions)
+	}
 }
 
 // A version that was begun goes on; one that is dropped begins anew; nobody sees

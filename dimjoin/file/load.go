@@ -76,11 +76,11 @@ func (f *fault) Error() string {
 
 // load reads a whole file.
 func load(ctx context.Context, name string, r content, sizeBytes int64, def *dimjoin.Definition, opts *Options) (*contents, error) {
-	l := newLoader(ctx, def)
+	l := newLoader(def)
 	from, release, err := l.open(name, r, sizeBytes, opts)
 	var c *contents
 	if err == nil {
-		c, err = l.load(from)
+		c, err = l.load(ctx, from)
 		release()
 	}
 	var at *fault
@@ -94,7 +94,6 @@ func load(ctx context.Context, name string, r content, sizeBytes int64, def *dim
 }
 
 type loader struct {
-	ctx     context.Context
 	def     *dimjoin.Definition
 	wants   []want
 	builder *builder
@@ -103,8 +102,8 @@ type loader struct {
 	text    []byte
 }
 
-func newLoader(ctx context.Context, def *dimjoin.Definition) *loader {
-	return &loader{ctx: ctx, def: def, wants: wants(def), builder: newBuilder(def.Fields, def.History.Kept()),
+func newLoader(def *dimjoin.Definition) *loader {
+	return &loader{def: def, wants: wants(def), builder: newBuilder(def.Fields, def.History.Kept()),
 		key: make(mortise.Row, len(def.Key)), row: make(mortise.Row, len(def.Fields))}
 }
 
@@ -153,7 +152,7 @@ func (l *loader) openColumns(r content, sizeBytes int64, opts *Options) (rows, f
 	return from, func() { _ = from.objects.Close() }, nil // which was only read
 }
 
-func (l *loader) load(from rows) (*contents, error) {
+func (l *loader) load(ctx context.Context, from rows) (*contents, error) {
 	values := make([]mortise.Value, len(l.wants))
 	for {
 		line, err := from.next(values)
@@ -166,8 +165,8 @@ func (l *loader) load(from rows) (*contents, error) {
 		if err != nil {
 			return nil, err
 		}
-		if l.builder.rows%4096 == 0 && l.ctx.Err() != nil {
-			return nil, l.ctx.Err()
+		if l.builder.rows%4096 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
 		}
 	}
 	if l.builder.rows == 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,8 +25,7 @@ type Table struct {
 	seen   stamp        // how the file looked last
 	broken stamp        // what was tried and cannot be read
 
-	ctx    context.Context // of looking at the file behind reads
-	cancel context.CancelFunc
+	cancel atomic.Pointer[context.CancelFunc] // of looking at the file behind reads
 	behind sync.WaitGroup
 }
 
@@ -42,7 +42,6 @@ func Open(ctx context.Context, def *dimjoin.Definition, opts Options) (*Table, e
 		return nil, fmt.Errorf("opening the dimension %s: %w", def.Name, err)
 	}
 	t.now.Store(c)
-	t.ctx, t.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	t.nextMS.Store(opts.Now().Add(opts.Every).UnixMilli())
 	return t, nil
 }
@@ -92,8 +91,10 @@ func (t *Table) Read(ctx context.Context, lookups []dimjoin.Lookup) error {
 	return nil
 }
 
-// Rows is how many rows the table has, and MemoryBytes what they take.
-func (t *Table) Rows() int        { return t.now.Load().rows }
+// Rows is how many rows the table has.
+func (t *Table) Rows() int { return t.now.Load().rows }
+
+// MemoryBytes is what they take.
 func (t *Table) MemoryBytes() int { return t.now.Load().bytes() }
 
 // lookBehind has the file looked at when it is time for that, without waiting.
@@ -105,12 +106,13 @@ func (t *Table) lookBehind() {
 	if now.UnixMilli() < next || !t.nextMS.CompareAndSwap(next, now.Add(t.opts.Every).UnixMilli()) || !t.mu.TryLock() {
 		return
 	}
-	t.behind.Add(1)
-	go func() {
-		defer t.behind.Done()
+	ctx, cancel := context.WithCancel(context.Background()) // the file is everybody's, not this read's
+	t.cancel.Store(&cancel)
+	t.behind.Go(func() {
+		defer cancel()
 		defer t.mu.Unlock()
-		t.look(t.ctx)
-	}()
+		t.look(ctx)
+	})
 }
 
 // Look looks at the file, as reads do every so often: if it changed and has looked
@@ -155,7 +157,10 @@ func (t *Table) look(ctx context.Context) {
 
 // Close implements dimjoin.Table.
 func (t *Table) Close() error {
-	t.cancel()
+	t.nextMS.Store(math.MaxInt64)
+	if cancel := t.cancel.Load(); cancel != nil {
+		(*cancel)()
+	}
 	t.behind.Wait()
 	return t.place.close()
 }

@@ -1,6 +1,7 @@
 package hbase
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -23,11 +24,16 @@ const newest = 3
 // Read implements dimjoin.Table.
 func (t *Table) Read(ctx context.Context, lookups []dimjoin.Lookup) error {
 	answers := make([]dimjoin.Lookup, len(lookups)) // which who gives up leaves behind
-	copy(answers, lookups)
+	for i := range lookups {
+		answers[i] = dimjoin.Lookup{Key: bytes.Clone(lookups[i].Key), AsOfMS: lookups[i].AsOfMS}
+	}
 	if err := wait(ctx, func() error { return t.readAll(ctx, answers) }); err != nil {
 		return t.fail("reading", err)
 	}
-	copy(lookups, answers)
+	for i := range lookups {
+		l, a := &lookups[i], &answers[i]
+		l.Row, l.Err, l.FromMS, l.ToMS = a.Row, a.Err, a.FromMS, a.ToMS
+	}
 	return nil
 }
 
@@ -83,7 +89,6 @@ func (t *Table) get(ctx context.Context, key []byte, ms int64, options ...func(h
 }
 
 func (t *Table) read(ctx context.Context, l *dimjoin.Lookup) error {
-	l.Row, l.Err, l.FromMS, l.ToMS = nil, nil, 0, 0
 	if len(l.Key) > maxKeyBytes {
 		l.Err = fmt.Errorf("the key has %d bytes, and HBase's have %d at most", len(l.Key), maxKeyBytes)
 		return nil

@@ -46,14 +46,12 @@ func (w *writer) Write(ctx context.Context, records []dimjoin.Record) error {
 		todo = append(todo, i)
 	}
 	ms := w.tick()
-	err := wait(ctx, func() error {
-		return w.t.each(len(todo), func(i int) error {
-			r := &records[todo[i]]
-			if history {
-				return w.put(ctx, r, r.FromMS)
-			}
-			return w.put(ctx, r, ms)
-		})
+	err := w.t.each(len(todo), func(i int) error {
+		r := &records[todo[i]]
+		if history {
+			return w.put(ctx, r, r.FromMS)
+		}
+		return w.put(ctx, r, ms)
 	})
 	if err != nil {
 		return w.t.fail("writing to", err)

@@ -111,11 +111,8 @@ func (r *reader) row(l *dimjoin.Lookup) error {
 	if err != nil || len(value) == 0 {
 		return err
 	}
-	row, err := r.db.packing.Read(value)
-	if err != nil {
-		l.Err = err
-		return nil
+	if l.Row, l.Err = r.db.packing.Read(value); l.Err != nil {
+		l.Row = nil
 	}
-	l.Row = row
 	return nil
 }

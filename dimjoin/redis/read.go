@@ -60,52 +60,68 @@ func (t *Table) readOnce(ctx context.Context, lookups []dimjoin.Lookup) (again b
 	return false, ctx.Err()
 }
 
+// replies are what a pipeline was answered.
+type replies struct {
+	each    []redis.Cmder
+	pointer *redis.StringCmd
+}
+
 // ask asks for something of each key of a version, and behind that for which one is
 // current: if it is another, everything has to be asked again.
 func (t *Table) ask(ctx context.Context, version string, part []*dimjoin.Lookup, each func(ctx context.Context, p redis.Pipeliner, key string) redis.Cmder) (asked []redis.Cmder, again bool, err error) {
-	asked = make([]redis.Cmder, len(part))
+	keys := make([]string, len(part)) // nothing of the lookups is read behind the caller's back
 	base := t.base(version)
-	var pointer *redis.StringCmd
-	err = wait(ctx, func() error {
+	for i := range part {
+		keys[i] = base + string(part[i].Key)
+	}
+	got, err := wait(ctx, func() (replies, error) {
+		r := replies{each: make([]redis.Cmder, len(keys))}
 		_, err := t.client.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for i := range part {
-				asked[i] = each(ctx, p, base+string(part[i].Key))
+			for i := range keys {
+				r.each[i] = each(ctx, p, keys[i])
 			}
-			pointer = p.Get(ctx, t.currentKey())
+			r.pointer = p.Get(ctx, t.currentKey())
 			return nil
 		})
-		return err
+		return r, err
 	})
 	if err != nil && !isReply(err) {
 		return nil, false, err
 	}
-	current, err := pointer.Result()
+	current, err := got.pointer.Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, false, err
 	}
 	if current != version {
 		t.version.Store(&current)
 	}
-	return asked, current != version, nil
+	return got.each, current != version, nil
 }
 
 // wait is f, but for returning soon after ctx is done: the client library looks at
 // deadlines alone. f then goes on until its own timeout, and nobody reads what it
 // has found.
-func wait(ctx context.Context, f func() error) error {
-	if err := ctx.Err(); err != nil || ctx.Done() == nil {
-		if err == nil {
-			err = f()
-		}
-		return err
+func wait[T any](ctx context.Context, f func() (T, error)) (none T, err error) {
+	if err := ctx.Err(); err != nil {
+		return none, err
 	}
-	done := make(chan error, 1)
-	go func() { done <- f() }()
+	if ctx.Done() == nil {
+		return f()
+	}
+	type outcome struct {
+		value T
+		err   error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		value, err := f()
+		done <- outcome{value, err}
+	}()
 	select {
-	case err := <-done:
-		return err
+	case o := <-done:
+		return o.value, o.err
 	case <-ctx.Done():
-		return ctx.Err()
+		return none, ctx.Err()
 	}
 }
 

@@ -90,7 +90,8 @@ func readLayout(ctx context.Context, db *sql.DB, d dialect, table []string, def 
 		}
 		l.fields = append(l.fields, c)
 	}
-	return l, l.readHistory(def, find)
+	err = l.readHistory(def, find)
+	return l, err
 }
 
 func (l *layout) readHistory(def *dimjoin.Definition, find func(name, what string) (column, error)) (err error) {

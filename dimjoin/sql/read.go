@@ -167,7 +167,7 @@ func (r *reader) read(ctx context.Context, from, to int) error {
 	if _, ok := r.dialect.(mysql); ok {
 		n = 1 << bits.Len(uint(to-from-1))
 	}
-	s, err := r.statement(ctx, n)
+	s, err := r.statement(ctx, n) //nolint:sqlclosecheck // it is kept, and closed with the table
 	if err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ func (t *Table) statement(ctx context.Context, n int) (*sql.Stmt, error) {
 	if t.statements == nil {
 		return nil, errors.New("it was closed")
 	}
-	s, err := t.db.PrepareContext(ctx, t.selectText(n))
+	s, err := t.db.PrepareContext(ctx, t.selectText(n)) //nolint:sqlclosecheck // it is kept, and closed with the table
 	if err == nil {
 		t.statements[n] = s
 	}

@@ -28,13 +28,13 @@ func (l *timeline) put(r *dimjoin.Record, fromMS int64) {
 	all := *l
 	at := sort.Search(len(all), func(i int) bool { return all[i].fromMS >= fromMS })
 	same := at < len(all) && all[at].fromMS == fromMS
-	toMS := int64(dimjoin.Latest)
+	toMS := dimjoin.Latest
 	if next := at + 1; same && next < len(all) {
 		toMS = all[next].fromMS
 	} else if !same && at < len(all) {
 		toMS = all[at].fromMS
 	}
-	ended := int64(dimjoin.Latest) // the end of what holds now, where no entry marks it
+	ended := dimjoin.Latest // the end of what holds now, where no entry marks it
 	if same && !all[at].isMark() {
 		ended = all[at].toMS
 	} else if !same && at > 0 && all[at-1].toMS > fromMS {

@@ -59,7 +59,7 @@ func start(t testing.TB) *Server {
 	java := provisioned.Tool(t, "java")
 	version := versionLine.FindStringSubmatch(pom)[1]
 	jars := provisioned.Cached(t, "hbase-"+version, "Apache HBase "+version)
-	dir, err := os.MkdirTemp("", "mortise-hbasetest-")
+	dir, err := os.MkdirTemp("", "mortise-hbasetest-") //nolint:usetesting // it outlives the test, and the server removes it
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -101,7 +101,7 @@ func find(t testing.TB, name, pattern, suite string) string {
 // folder makes a folder that the database's user may write to.
 func folder(t testing.TB) (dir string, user *syscall.Credential) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "mortise-sqltest-")
+	dir, err := os.MkdirTemp("", "mortise-sqltest-") //nolint:usetesting // it outlives the test, and the server removes it
 	if err != nil {
 		t.Fatal(err)
 	}
