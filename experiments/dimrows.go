@@ -16,6 +16,7 @@ type neededDimension struct {
 	at       int   // in env, of its first field
 	asOf     string
 	versions bool // the store tells what was valid when
+	waits    bool // a row that was not there on arrival is read again at the close
 }
 
 // usedDimension is a dimension as one experiment's rows have it.
@@ -29,7 +30,7 @@ type usedDimension struct {
 func (n *needs) addDimensions(p *Pipeline, main *clean.Source) {
 	for i := range p.Dimensions {
 		d := p.Dimensions[i].Definition
-		nd := neededDimension{at: n.width, asOf: d.AsOf, versions: d.History.Kept()}
+		nd := neededDimension{at: n.width, asOf: d.AsOf, versions: d.History.Kept(), waits: d.Missing == dimjoin.MissingWait}
 		for _, name := range d.Key {
 			nd.key = append(nd.key, p.mainSlot(main, name))
 		}
@@ -87,7 +88,7 @@ func (g *program) lookUp(b *Batch, im *Impression, dim int) {
 			a.Values[i] = b.text.value(v)
 		}
 	}
-	if g.seen != nil && ok && g.seen.knows(dim, a.Key, im.entry.Offset) {
+	if g.seen != nil && ok && g.seen.knows(dim, a.Key, im.entry.Offset) && !(nd.waits && g.seen.lacked(dim, a.Key, im.entry.Offset)) {
 		b.observed = noteLookup(b.observed, len(g.needs.dims), im, dim, inObserved, a)
 		return
 	}

@@ -124,6 +124,15 @@ func (o *observations) knows(dim int, key []byte, offset int64) bool {
 	return row != nil && (row.asked.covers(offset) || row.flying.covers(offset) || row.version(offset) != nil)
 }
 
+// lacked reports whether it is known that an impression found no row when it came in.
+func (o *observations) lacked(dim int, key []byte, offset int64) bool {
+	row := o.dims[dim].rows[string(key)]
+	if row.asked.covers(offset) || row.flying.covers(offset) {
+		return false
+	}
+	return row.version(offset).answer.Served == dimjoin.ServedMissing
+}
+
 func (a *ask) covers(offset int64) bool { return a.open && offset >= a.from }
 
 // version returns what the row was when the impression at offset came in; nil

@@ -104,7 +104,7 @@ func (l *loader) columnNames() []string {
 // unusedSources warns of sources that are read for nothing.
 func (l *loader) unusedSources() {
 	for _, d := range l.diags {
-		if d.Severity == SeverityError && d.Code != NotBuilt {
+		if d.Severity == SeverityError {
 			return // a fault elsewhere may be why
 		}
 	}

@@ -35,8 +35,8 @@ func (l *loader) dimension(e *entry, main *sourceNode) (Dimension, bool) {
 		AsOf:    n.get("as_of").string(dimjoin.AsOfArrival),
 		Missing: n.get("missing").string(dimjoin.MissingNull),
 	}}
-	if def.Missing == dimjoin.MissingWait {
-		l.fail(n.get("missing").at, NotBuilt, "this version cannot hold impressions until their rows are there").Help = "use missing: null, default or dead_letter"
+	if def.Missing == dimjoin.MissingWait && def.AsOf != dimjoin.AsOfArrival {
+		l.fail(n.get("missing").at, BadDimension, "missing: wait waits for a row while its impression is held; with as_of: %s it is read when it no longer is", def.AsOf).Help = "use as_of: " + dimjoin.AsOfArrival + ", or missing: null and a longer delay"
 	}
 	if n.whole("key") && l.keyFields(n.get("key"), main, "the key of the dimension `"+e.key+"`") {
 		for _, name := range def.Key {

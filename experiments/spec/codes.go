@@ -37,7 +37,6 @@ var Codes = []struct {
 	{BadDimension, "a dimension's store does not fit its use"},
 	{NameClash, "two things would have the same name"},
 	{Conflict, "settings that contradict each other"},
-	{NotBuilt, "checked, but not something that this version can run"},
 	{Unused, "declared, but nothing uses it (a warning)"},
 	{Insecure, "works, but shows secrets (a warning)"},
 	{Leak, "a feature may see what its row is to predict (a warning)"},
@@ -73,7 +72,6 @@ const (
 	BadDimension    Code = "bad-dimension"
 	NameClash       Code = "name-clash"
 	Conflict        Code = "conflicting-settings"
-	NotBuilt        Code = "not-built"
 	Unused          Code = "unused"
 	Insecure        Code = "insecure"
 	Leak            Code = "leak"
