@@ -87,14 +87,17 @@ func (r *Reader) tooManyGone() bool {
 func (r *Reader) run(c *call) {
 	ctx, cancel := context.WithTimeout(r.life, r.opts.Deadline)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() {
+	abandon := func() {
 		if r.finish(c, callAbandoned, r.late(c)) {
 			r.report(c)
 		}
-	})
+	}
+	stop := context.AfterFunc(ctx, abandon)
 	defer stop()
 	if r.send(ctx, c) {
 		r.returned(ctx, c, r.read(ctx, c))
+	} else {
+		abandon() // stop may be in time to prevent the other one
 	}
 }
 

@@ -68,6 +68,9 @@ func newTrial(seed uint64) *trial {
 	ms := func(most int) time.Duration { return time.Duration(1+rng.IntN(most)) * time.Millisecond }
 	w.opts = dimjoin.Options{TTL: ms(3000), NegativeTTL: ms(1000), StaleFor: ms(5000), Jitter: rng.Float64() * 0.5, RefreshAhead: rng.Float64() - 0.5,
 		MaxBatch: 1 + rng.IntN(8), Concurrency: 1 + rng.IntN(4), MaxAbandoned: 1 + rng.IntN(6), Deadline: ms(300), Cache: newRows()}
+	if rng.IntN(4) == 0 { // calls end while they wait for their turn
+		w.opts.Deadline, w.opts.Concurrency = ms(20), 1
+	}
 	if w.calm {
 		w.opts.Deadline, w.opts.Concurrency = time.Minute, 8
 	}
@@ -123,6 +126,9 @@ func (w *trial) run(t *testing.T) [5]int {
 	close(w.hang)
 	r.Close()
 	pass(time.Minute) // for what is deaf
+	if keys, slots := r.UnderWay(); keys != 0 || slots != 0 || r.Stats().Abandoned != 0 {
+		t.Errorf("nothing is under way, and %d keys and %d slots are taken, %d calls missed", keys, slots, r.Stats().Abandoned)
+	}
 	w.table.mu.Lock()
 	defer w.table.mu.Unlock()
 	var served [5]int
