@@ -28,9 +28,10 @@ type PipelineDescription struct {
 	Windows     []WindowDescription `json:"windows"`
 	State       []StateDescription  `json:"state"`
 
-	Features  []FeatureGroupDescription `json:"features,omitempty"`
-	Computed  []FeatureDescription      `json:"computed,omitempty"`
-	Instances []InstanceDescription     `json:"instances"`
+	Features   []FeatureGroupDescription `json:"features,omitempty"`
+	Computed   []FeatureDescription      `json:"computed,omitempty"`
+	Dimensions []DimensionDescription    `json:"dimensions,omitempty"`
+	Instances  []InstanceDescription     `json:"instances"`
 }
 
 // Apart says why a pipeline is not shared with an earlier one.
@@ -102,7 +103,7 @@ func (p *Pipeline) describe() PipelineDescription {
 	first := p.Experiments[0]
 	d := PipelineDescription{Key: first.Join.Key, PartitionBy: first.Join.PartitionBy, Dedup: first.Join.Dedup,
 		Delay: mortise.FormatDuration(first.Join.Delay), Late: first.Join.Late, State: p.describeState(),
-		Features: p.describeFeatures(), Computed: p.describeComputed()}
+		Features: p.describeFeatures(), Computed: p.describeComputed(), Dimensions: p.describeDimensions()}
 	for i, in := range p.Sources {
 		s := in.Specs[0]
 		role := "labels"

@@ -1,6 +1,8 @@
 package experiments
 
 import (
+	"slices"
+
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/dimjoin"
 	"github.com/mortise-dev/mortise/experiments/spec"
@@ -108,6 +110,9 @@ func noteLookup(lists [][]dimjoin.Answer, dims int, im *Impression, dim int, lis
 // notes which are not as asked. An error says that the row cannot be written.
 func (g *program) takeDimensions(b *Batch, im *Impression, pt *part) *mortise.RecordError {
 	pt.degraded = pt.degraded[:0]
+	if g.lookedUp != nil && len(pt.dims) > 0 {
+		g.tellLookups(b, im, pt)
+	}
 	for i := range pt.dims {
 		u := &pt.dims[i]
 		a := b.answer(im, u.dim)
@@ -120,4 +125,14 @@ func (g *program) takeDimensions(b *Batch, im *Impression, pt *part) *mortise.Re
 		}
 	}
 	return nil
+}
+
+// tellLookups tells how the dimensions of a row were looked up.
+func (g *program) tellLookups(b *Batch, im *Impression, pt *part) {
+	var all []Looked
+	for i := range pt.dims {
+		u := &pt.dims[i]
+		all = append(all, Looked{Name: u.name, Dimension: &g.pipeline.Dimensions[u.dim], Answer: b.answer(im, u.dim)})
+	}
+	g.lookedUp(slices.Index(g.pipeline.Experiments, pt.spec), &im.entry, all)
 }

@@ -167,6 +167,7 @@ func (w *Worker) newRunner(partition int32, store joiner.Store) (*runner, error)
 	}
 	if len(w.pipeline.Dimensions) > 0 {
 		r.defers, r.dims = true, w.opts.Dimensions
+		r.prog.lookedUp = w.opts.LookedUp
 		if r.prog.asOf = w.opts.Recorded; !w.opts.Recorded {
 			if r.prog.seen, err = newObservations(w.pipeline, store); err != nil {
 				return nil, err

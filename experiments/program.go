@@ -39,12 +39,13 @@ type program struct {
 	fatal     error  // a record could not be read for reasons that are not its own; the task must stop
 	sampleKey []byte
 
-	needs   needs
-	seen    *observations // what dimensions were on arrival; nil where nothing is read then
-	asOf    bool          // the input is recorded: what is to be read on arrival is read as of then
-	batch   *Batch        // rows that wait for their features or dimensions; nil while there are none
-	keyText []byte
-	entity  []mortise.Value
+	needs    needs
+	seen     *observations                      // what dimensions were on arrival; nil where nothing is read then
+	lookedUp func(int, *joiner.Entry, []Looked) // nil: nobody asks
+	asOf     bool                               // the input is recorded: what is to be read on arrival is read as of then
+	batch    *Batch                             // rows that wait for their features or dimensions; nil while there are none
+	keyText  []byte
+	entity   []mortise.Value
 }
 
 // labelReader decodes the labels of one input, remembering the last.

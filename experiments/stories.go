@@ -25,13 +25,14 @@ type Story struct {
 
 // Step is one thing that happened to an event.
 type Step struct {
-	What       string          `json:"what"` // taken_in | dropped | attached | emitted | provisional | unmatched | late
-	Experiment string          `json:"experiment,omitempty"`
-	Why        string          `json:"why,omitempty"`
-	With       string          `json:"with,omitempty"` // the other event of an attachment
-	Row        json.RawMessage `json:"row,omitempty"`
-	Folder     string          `json:"folder,omitempty"`   // of a dataset, that the row lies in
-	Features   []FeatureStory  `json:"features,omitempty"` // of the row, after ExplainRows
+	What       string           `json:"what"` // taken_in | dropped | attached | emitted | provisional | unmatched | late
+	Experiment string           `json:"experiment,omitempty"`
+	Why        string           `json:"why,omitempty"`
+	With       string           `json:"with,omitempty"` // the other event of an attachment
+	Row        json.RawMessage  `json:"row,omitempty"`
+	Folder     string           `json:"folder,omitempty"`     // of a dataset, that the row lies in
+	Dimensions []DimensionStory `json:"dimensions,omitempty"` // of the row
+	Features   []FeatureStory   `json:"features,omitempty"`   // of the row, after ExplainRows
 }
 
 // Stories collects the story of every event of one pipeline's run over one
@@ -75,7 +76,15 @@ func (s *Stories) Trace(_ int32, t joiner.Trace) {
 	case joiner.TakenIn:
 		s.tell(story, t.Mask, Step{What: "taken_in", Why: s.held(t.Event)})
 	case joiner.Dropped:
-		s.tell(story, t.Mask, Step{What: "dropped", Why: t.Reason.String()})
+		mask := t.Mask
+		for exp := range s.pipeline.Experiments {
+			if mask>>exp&1 != 0 && s.retracted(story, exp, t.Reason.String()) {
+				mask &^= 1 << exp
+			}
+		}
+		if mask != 0 {
+			s.tell(story, mask, Step{What: "dropped", Why: t.Reason.String()})
+		}
 	case joiner.Unmatched:
 		s.tell(story, t.Mask, Step{What: "unmatched", Why: "no impression of its key had it in its window"})
 	case joiner.LateLabel:

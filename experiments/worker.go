@@ -80,6 +80,9 @@ type WorkerOptions struct {
 	Log *slog.Logger
 	// Trace, where set, is told what becomes of every event of every task.
 	Trace func(partition int32, t joiner.Trace)
+	// LookedUp, where set, is told how the dimensions of every row were looked up: all
+	// is valid during the call, on the task's goroutine.
+	LookedUp func(exp int, impression *joiner.Entry, all []Looked)
 	// Letters takes the dead letters of experiments whose output says a file,
 	// which need it.
 	Letters func(experiment string, line []byte) error

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/mortise-dev/mortise/dimjoin"
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/experiments/offline"
 	"github.com/mortise-dev/mortise/features"
@@ -84,7 +85,7 @@ func (c *console) debug(ctx context.Context, f *debugFlags, args []string) (err 
 		return nil
 	})
 	w, err := experiments.NewWorker(p, t, memoryStates{}, "debug", experiments.WorkerOptions{
-		UntilEnd: true, InputDone: t.InputDone(), Parallel: 1, Trace: stories.Trace, Log: c.logger(), Enrichment: enrichment, Dimensions: dims.set.For(p), Recorded: true,
+		UntilEnd: true, InputDone: t.InputDone(), Parallel: 1, Trace: stories.Trace, Log: c.logger(), Enrichment: enrichment, Dimensions: dims.set.For(p), Recorded: true, LookedUp: stories.LookedUp,
 		Letters: func(string, []byte) error { return nil },
 	})
 	if err != nil {
@@ -101,6 +102,9 @@ func (c *console) debug(ctx context.Context, f *debugFlags, args []string) (err 
 		err := stories.ExplainRows(story, func(feature int, entity []byte, asOfMS int64) (*features.Explanation, error) {
 			return tiles.Explain(ctx, feature, entity, asOfMS)
 		})
+		if err == nil {
+			err = stories.ExplainVersions(story, func(id string, l *dimjoin.Lookup) error { return dims.set.Explain(ctx, id, l) })
+		}
 		if err != nil {
 			return err
 		}
@@ -196,6 +200,7 @@ func (c *console) tellOne(s *experiments.Story) {
 		if st.Folder != "" {
 			fmt.Fprintf(c.out, "      as Parquet in %s\n", st.Folder)
 		}
+		c.tellDimensions(st.Dimensions)
 		c.tellFeatures(st.Features)
 	}
 	fmt.Fprintln(c.out)

@@ -191,3 +191,37 @@ func firstTime(t *testing.T, path string) int64 {
 	}
 	return first.TS
 }
+
+// TestDebugShowsDimensions: debug tells how each dimension of a row was looked up and
+// from when its row is valid, and of one without a row why it came to nothing.
+func TestDebugShowsDimensions(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const at = 1_767_225_720_000 // two minutes after the first
+	imps := fmt.Sprintf(`{"impression_id":"i1","ts":%d,"user_segment":"seg-1","item_id":"item-3","position":2}
+{"impression_id":"i2","ts":%d,"user_segment":"seg-2","item_id":"item-4","position":4}
+{"impression_id":"i3","ts":%d,"user_segment":"seg-1","item_id":"item-4","position":2}
+`, at, at, at+1)
+	input := write(t, filepath.Join(dir, "imps.jsonl"), imps)
+	file := dimensionFiles(t, dir, at-120_000)
+	out := succeed(t, "debug", file, "--input", "impressions="+input, "--key", "i1")
+	for _, want := range []string{
+		`→ emitted`, `item: key "item-3" in file, as of arrival: missing, there is no such row {"category":null,"price":null}`,
+		`latest: key "item-3" in file, as of emission: default, there is no such row {"brand":""}`,
+		`segment: key "seg-1" in file, as of event_time: store {"size":1001}, valid in [2026-01-01T00:01:00Z, …)`, `both: key "seg-1|2" in file`,
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("debug does not tell %s:\n%s", want, out)
+		}
+	}
+	out = succeed(t, "debug", file, "--input", "impressions="+input, "--key", "i2")
+	if !strings.Contains(out, "→ dropped [dimensioned]: dimension") || strings.Contains(out, "→ emitted") || !strings.Contains(out, `both: key "seg-2|4" in file, as of arrival: missing`) {
+		t.Errorf("debug of an impression without a row:\n%s", out)
+	}
+	if out = succeed(t, "debug", file, "--input", "impressions="+input, "--key", "i3"); !strings.Contains(out, `"instance_id":"i3"`) {
+		t.Errorf("the row of the impression after it:\n%s", out)
+	}
+	if out = succeed(t, "explain", file); !strings.Contains(out, "both by user_segment, position, as of arrival: boost float") {
+		t.Errorf("explain:\n%s", out)
+	}
+}

@@ -98,6 +98,7 @@ func (c *console) explainPipeline(n, of int, p *experiments.PipelineDescription,
 		fmt.Fprintf(c.out, "    %s: %s\n", s.What, s.Holds)
 	}
 	c.explainFeatures(p)
+	c.explainDimensions(p)
 	for i, e := range p.Instances {
 		fmt.Fprintf(c.out, "\n  instance %s v%d → %s (%s)\n", e.Experiment, e.Version, destination(&e), e.Emit)
 		w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
@@ -149,5 +150,23 @@ func (c *console) explainFeatures(p *experiments.PipelineDescription) {
 	}
 	for _, f := range p.Computed {
 		fmt.Fprintf(c.out, "    %s = %s (%s)\n", f.Name, f.Is, f.Type)
+	}
+}
+
+func (c *console) explainDimensions(p *experiments.PipelineDescription) {
+	if len(p.Dimensions) == 0 {
+		return
+	}
+	fmt.Fprintf(c.out, "\n  dimensions, each read once for all rows of a batch\n")
+	for _, d := range p.Dimensions {
+		fmt.Fprintf(c.out, "    %s by %s, as of %s: %s\n      in %s\n", d.Name, strings.Join(d.Key, ", "), d.AsOf, strings.Join(d.Fields, ", "), d.Store)
+		cache := "not cached"
+		if d.Cache != "" {
+			cache = "cached in " + d.Cache
+		}
+		fmt.Fprintf(c.out, "      %s; rows wait %s for the store; missing: %s\n", cache, d.Timeout, d.Missing)
+		if len(d.Experiments) > 1 {
+			fmt.Fprintf(c.out, "      shared by %s\n", strings.Join(d.Experiments, ", "))
+		}
 	}
 }
