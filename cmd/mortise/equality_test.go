@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -68,6 +69,7 @@ join:
 instance:
   select: [user_segment, item_id, position, is_top, odds, propensity]
   sample: {negatives: NEGATIVES, by: request_id}
+  emit: at_close
 output:
   topic: {name: e.instances, format: json}
   parquet: {path: not-set}
@@ -253,6 +255,36 @@ func TestEqualityOfRandomExperiments(t *testing.T) {
 			want, stream := streamed(t, file, partitions, inputFlags(files)...)
 			mixed := inputFlags(scattered(t, rnd, files))
 			same(t, "backfill", backfilledAs(t, stream, file, append(mixed, "--workers", fmt.Sprint(workers), "--splits", fmt.Sprint(splits))...), want)
+		})
+	}
+}
+
+// TestEqualityOfEarlyRows compares what rows that are written early come to in the
+// end: how many come before, and what they know by then, is for the order of
+// arrival to say.
+func TestEqualityOfEarlyRows(t *testing.T) {
+	t.Parallel()
+	files := recordTraffic(t, usualTraffic(11))
+	revision := regexp.MustCompile(`"revision":\d+,`)
+	final := func(rows []string) (of []string) {
+		for _, row := range rows {
+			if strings.Contains(row, `"final":true`) {
+				of = append(of, revision.ReplaceAllString(row, ""))
+			}
+		}
+		slices.Sort(of)
+		return of
+	}
+	for _, policy := range []string{"early_positive", "immediate_negative"} {
+		t.Run(policy, func(t *testing.T) {
+			t.Parallel()
+			file := experimentOf(t, append(usualChoices, "emit: at_close", "emit: "+policy)...)
+			stream, _ := streamed(t, file, 3, inputFlags(files)...)
+			batch, _ := batchRows(t, file, append(inputFlags(files), "--splits", "3")...)
+			if n := len(final(stream)); n < int(*equalityRows)/3 || n > len(stream)*19/20 || n > len(batch)*19/20 {
+				t.Fatalf("%d final rows, of %d streamed and %d by the batch: too few to compare", n, len(stream), len(batch))
+			}
+			same(t, "the final rows", final(batch), final(stream))
 		})
 	}
 }
