@@ -274,6 +274,24 @@ func TestAHangingStoreHoldsUpNobodyForLong(t *testing.T) {
 	})
 }
 
+func TestCallsThatWaitForTheirTurnLeaveNothingBehind(t *testing.T) {
+	opts := dimjoin.Options{Deadline: time.Millisecond, Concurrency: 1, MaxAbandoned: 1 << 20, MaxBatch: 1}
+	bubble(t, define(dimjoin.AsOfEmission, dimjoin.MissingNull), opts, func(t *testing.T, b *table, r *dimjoin.Reader) {
+		b.befall(func(int) fault { return fault{took: time.Hour} })
+		for i := range 500 {
+			var answers []dimjoin.Answer
+			for j := range 20 {
+				answers = append(answers, ask(fmt.Sprint(i, j), dimjoin.Latest))
+			}
+			r.Read(t.Context(), answers)
+			synctest.Wait()
+			if keys, slots := r.UnderWay(); keys != 0 || slots != 0 {
+				t.Fatalf("after read %d %d keys and %d slots are taken", i, keys, slots)
+			}
+		}
+	})
+}
+
 func TestAReadEndsWithItsContext(t *testing.T) {
 	bubble(t, define(dimjoin.AsOfEmission, dimjoin.MissingNull), dimjoin.Options{}, func(t *testing.T, b *table, r *dimjoin.Reader) {
 		b.set("a", 0, "A")
