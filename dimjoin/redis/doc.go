@@ -3,7 +3,7 @@
 // Writer, and dimjoin.Versioned.
 //
 // A row is a hash, whose fields are the dimension's as text (any program can write
-// it), or one string in dimjoin's packed form (half the memory and time):
+// it), or one string in dimjoin's packed form, which is read twice as fast:
 //
 //	PREFIX:KEY           a row, where the table has no versions
 //	PREFIX@VERSION:KEY   a row of a version
