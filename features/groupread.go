@@ -2,6 +2,7 @@ package features
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -46,12 +47,34 @@ type miss struct {
 // want is a lookup that waits for a miss.
 type want struct{ lookup, miss int32 }
 
-// chunkRead is a chunk that a row's plan asks for, of one shard.
+// chunkRead is a chunk that a row's plan asks for, of one shard. The order in which
+// they are read, the store's, is that of place: shard, level, the chunk's time, and
+// the row in the batch, which is in order of entity.
 type chunkRead struct {
-	row   int32 // in the batch
+	place uint64
 	chunk int32 // in the plan's chunks
-	shard uint16
 }
+
+// Bits of a place, from the least: 10 of the row, 32 of the chunk, 3 of the level,
+// 16 of the shard.
+const (
+	rowBits   = 10
+	chunkBits = 32
+	levelBits = 3
+)
+
+var (
+	_ = [1]struct{}{}[maxReadRows>>rowBits-1] // they are enough
+	_ = [1]struct{}{}[maxLevels>>levelBits-1]
+)
+
+func placeOf(shard uint16, c *planChunk, row int) uint64 {
+	time := uint64(uint32(int32(c.chunk)) ^ 1<<31) // negative ones first, as in a Key
+	return (uint64(shard)<<levelBits|uint64(c.level))<<(chunkBits+rowBits) | time<<rowBits | uint64(row)
+}
+
+func (r *chunkRead) row() int      { return int(r.place & (1<<rowBits - 1)) }
+func (r *chunkRead) shard() uint16 { return uint16(r.place >> (levelBits + chunkBits + rowBits)) }
 
 func newGroupReader(r *Reader, group int) groupReader {
 	g := &r.set.Groups[group]
@@ -161,7 +184,7 @@ func (g *groupReader) readBatch(ctx context.Context, batch []int32) error {
 		stats.Bytes += int64(len(chunk))
 		for at := g.firsts[i]; at < g.firsts[i+1]; at++ {
 			read := &g.reads[at]
-			if err := g.absorb(int(read.row), &g.misses[batch[read.row]].plan.chunks[read.chunk], chunk); err != nil {
+			if err := g.absorb(read.row(), &g.misses[batch[read.row()]].plan.chunks[read.chunk], chunk); err != nil {
 				return err
 			}
 		}
@@ -190,39 +213,23 @@ func (g *groupReader) collect(batch []int32) {
 		m.plan = g.planOf(m.asOfMS)
 		for _, shard := range g.r.shards(g.group, m.entity) {
 			for c := range m.plan.chunks {
-				g.reads = append(g.reads, chunkRead{int32(row), int32(c), shard})
+				g.reads = append(g.reads, chunkRead{placeOf(shard, &m.plan.chunks[c], row), int32(c)})
 			}
 		}
 	}
-	chunkOf := func(read *chunkRead) *planChunk { return &g.misses[batch[read.row]].plan.chunks[read.chunk] }
-	slices.SortFunc(g.reads, func(a, b chunkRead) int {
-		ca, cb := chunkOf(&a), chunkOf(&b)
-		switch {
-		case a.shard != b.shard:
-			return int(a.shard) - int(b.shard)
-		case ca.level != cb.level:
-			return ca.level - cb.level
-		case ca.chunk != cb.chunk:
-			return int(min(max(ca.chunk-cb.chunk, -1), 1))
-		}
-		return int(a.row - b.row)
-	})
+	slices.SortFunc(g.reads, func(a, b chunkRead) int { return cmp.Compare(a.place, b.place) })
 	number := g.r.numbers.groups[g.group]
 	for i := range g.reads {
 		read := &g.reads[i]
-		c := chunkOf(read)
-		key := Key{read.shard, number, uint8(c.level), int32(c.chunk), g.misses[batch[read.row]].entity}
-		if n := len(g.keys); n > 0 && g.keys[n-1].equal(&key) {
+		m := &g.misses[batch[read.row()]]
+		if n := len(g.keys); n > 0 && g.reads[i-1].place>>rowBits == read.place>>rowBits && bytes.Equal(g.keys[n-1].Entity, m.entity) {
 			continue
 		}
-		g.keys = append(g.keys, key)
+		c := &m.plan.chunks[read.chunk]
+		g.keys = append(g.keys, Key{read.shard(), number, uint8(c.level), int32(c.chunk), m.entity})
 		g.firsts = append(g.firsts, int32(i))
 	}
 	g.firsts = append(g.firsts, int32(len(g.reads)))
-}
-
-func (k *Key) equal(o *Key) bool {
-	return k.Shard == o.Shard && k.Group == o.Group && k.Level == o.Level && k.Chunk == o.Chunk && bytes.Equal(k.Entity, o.Entity)
 }
 
 func (g *groupReader) planOf(asOfMS int64) *plan {
