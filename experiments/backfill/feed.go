@@ -12,6 +12,7 @@ import (
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/experiments/backfill/extsort"
+	"github.com/mortise-dev/mortise/experiments/offline"
 )
 
 // feed is the experiments.Transport of one split: a partition a lane, whose
@@ -69,9 +70,12 @@ func (f *feed) Assigned() (experiments.Assignment, error) {
 
 // Poll implements experiments.Transport. Offsets say where records are from, not
 // how many there are: that there is more to come is all that the ends tell.
-func (f *feed) Poll(ctx context.Context, maxRecords int, _ time.Duration) ([]experiments.Fetched, error) {
+func (f *feed) Poll(ctx context.Context, maxRecords int, wait time.Duration) ([]experiments.Fetched, error) {
 	if !f.started {
 		return nil, ctx.Err()
+	}
+	if f.ended {
+		offline.Rest(ctx, wait)
 	}
 	f.batch, f.arena = f.batch[:0], f.arena[:0]
 	last := -1

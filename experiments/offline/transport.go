@@ -73,9 +73,12 @@ func (t *Transport) Abort(context.Context) error {
 }
 
 // Poll implements experiments.Transport.
-func (t *Transport) Poll(ctx context.Context, maxRecords int, _ time.Duration) ([]experiments.Fetched, error) {
+func (t *Transport) Poll(ctx context.Context, maxRecords int, wait time.Duration) ([]experiments.Fetched, error) {
 	if !t.started {
 		return nil, ctx.Err()
+	}
+	if t.ended {
+		Rest(ctx, wait)
 	}
 	t.batch, t.arena = t.batch[:0], t.arena[:0]
 	clear(t.byTopic)
