@@ -12,9 +12,10 @@ import (
 )
 
 // simDimensionBlock declares the dimensions of a simulated world, one read at each
-// of the three times. LATEST is what becomes of impressions without a row of the last.
+// of the three times. ARRIVED and LATEST are what becomes of impressions without a row
+// of the first and the last.
 const simDimensionBlock = `dimensions:
-  arrived: {key: item_id, store: {file: {path: none.csv}}, fields: {x: int, name: string?}}
+  arrived: {key: item_id, store: {file: {path: none.csv}}, missing: ARRIVED, fields: {x: int, name: string?}}
   valid: {key: [user_segment, item_id], store: {file: {path: none.csv}}, as_of: event_time, missing: default, fields: {x: int}}
   latest: {key: user_segment, store: {file: {path: none.csv}}, as_of: emission, missing: LATEST, fields: {x: int}}
 `

@@ -96,12 +96,12 @@ func newSimWorld(t testing.TB, kind simKind) *simWorld {
 		text = strings.Replace(text, "instance:", simFeatureBlock+"instance:", 1)
 	}
 	if kind.looking {
-		missing := "dead_letter"
+		arrived, latest := "wait", "dead_letter"
 		if kind.policy != "at_close" {
-			missing = `"null"`
+			arrived, latest = `"null"`, `"null"`
 		}
 		text = strings.Replace(text, "]\noutput", ", "+simDimensionColumns+"]\noutput", 1)
-		text = strings.Replace(text, "instance:", strings.Replace(simDimensionBlock, "LATEST", missing, 1)+"instance:", 1)
+		text = strings.Replace(text, "instance:", strings.NewReplacer("ARRIVED", arrived, "LATEST", latest).Replace(simDimensionBlock)+"instance:", 1)
 	}
 	e := parse(t, "hostile.yaml", text)
 	w.plan = newPlan(t, e)

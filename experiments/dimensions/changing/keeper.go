@@ -44,10 +44,7 @@ func (k *Keeper) nowMS() int64 { return k.opts.Now().UnixMilli() }
 // under UntilEnd until every change is in its table, or until something fails.
 func (k *Keeper) Run(ctx context.Context) error {
 	if err := k.start(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return err
+		return unlessOver(ctx, err)
 	}
 	for {
 		err := k.round(ctx)
@@ -66,6 +63,14 @@ func (k *Keeper) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// unlessOver is err, or nil where ctx is over: what fails then is no fault.
+func unlessOver(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // atLast commits although ctx is over.
