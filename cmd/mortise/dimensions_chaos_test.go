@@ -229,10 +229,10 @@ func TestRedisChaos(t *testing.T) {
 	}
 	c.publish("frozen", 0, 120)
 	c.settled()
-	awaitWithin(t, 20*time.Second, "the breaker to let no request pass to a frozen Redis", func() bool {
+	awaitWithin(t, 20*time.Second, "the breaker to open for a frozen Redis", func() bool {
 		c.publish("frozen", 0, 20)
 		c.settled()
-		return c.metric("mortise_dimension_requests_total", `result="refused"`) > 0
+		return c.metric("mortise_dimension_breaker_state", "") > 0
 	}, c.run)
 	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
 		t.Fatal(err)
