@@ -43,13 +43,19 @@ func TestChaosInRealTime(t *testing.T) {
 		reads.reads.Wait()
 		ps := [3]time.Duration{}
 		kept := append([]time.Duration(nil), reads.took...)
+		late := 0
+		for _, took := range kept {
+			if took > slow/2 {
+				late++
+			}
+		}
 		for i, q := range []float64{0.5, 0.99, 0.999} {
 			reads.took = append([]time.Duration(nil), kept...)
 			ps[i] = reads.past(q)
 		}
 		t.Logf("%-30s %5d reads, p50 %v, p99 %v, p99.9 %v, then A has %.2f", phase.name, len(kept), ps[0], ps[1], ps[2], share)
-		if ps[1] > slow/2 {
-			t.Errorf("%s: a p99 of %v", phase.name, ps[1])
+		if late > len(kept)/20 {
+			t.Errorf("%s: %d of %d reads waited for the bad cluster", phase.name, late, len(kept))
 		}
 		if phase.a.median == slow && share > 0.3 || phase.b.hang != nil && share < 0.7 {
 			t.Errorf("%s: A has %.2f of the requests", phase.name, share)

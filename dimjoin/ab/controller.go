@@ -88,11 +88,14 @@ func (c *Controller) shuns(s Side) bool {
 	return share <= c.opts.Floor+1e-9 && should > c.opts.Floor
 }
 
+// muchSlower is by how much a shunned cluster is too slow to be hedged to. A few copies
+// tell no small difference.
+const muchSlower = 4
+
 // Hedge reports whether a request may be made to a cluster in addition, and pays for it.
 // One that is shunned with reason, as of late, would not be faster.
 func (c *Controller) Hedge(to Side) bool {
-	least := max(c.sides[to.other()].lately, c.opts.Negligible)
-	if c.shuns(to) && float64(c.sides[to].lately) > c.opts.Alike*float64(least) {
+	if c.shuns(to) && c.sides[to].lately > muchSlower*max(c.sides[to.other()].lately, c.opts.HedgeMax) {
 		return false
 	}
 	return c.pay()
