@@ -96,7 +96,8 @@ func newObservations(p *Pipeline, store joiner.Store) (*observations, error) {
 			}
 		}
 	}
-	return o, o.restore()
+	err := o.restore()
+	return o, err
 }
 
 // ask notes that an impression has come whose row of a dimension has this key.

@@ -170,7 +170,7 @@ func (c *console) benchStores(ctx context.Context, f *benchServeFlags, plan *exp
 			return nil, err
 		}
 		measured, err := c.benchStore(ctx, f, plan, named, people, store)
-		if err = errors.Join(err, store.close()); err != nil {
+		if err := errors.Join(err, store.close()); err != nil {
 			return nil, err
 		}
 		all = append(all, measured...)

@@ -82,7 +82,7 @@ func startProxy(t *testing.T, to string) *slowProxy {
 					buf := make([]byte, 64<<10)
 					for {
 						n, err := way[0].Read(buf)
-						time.Sleep(time.Duration(p.delay.Load()) / 2)
+						<-time.After(time.Duration(p.delay.Load()) / 2) // the latency that it adds
 						if _, werr := way[1].Write(buf[:n]); err != nil || werr != nil {
 							_, _ = way[0].Close(), way[1].Close()
 							return

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -186,7 +187,7 @@ func firstTime(t *testing.T, path string) int64 {
 		t.Fatal(err)
 	}
 	var first struct{ TS int64 }
-	if err := json.Unmarshal(text[:strings.IndexByte(string(text), '\n')], &first); err != nil {
+	if err := json.Unmarshal(text[:bytes.IndexByte(text, '\n')], &first); err != nil {
 		t.Fatal(err)
 	}
 	return first.TS

@@ -38,7 +38,7 @@ func within(t *testing.T, what string, fn func()) {
 func commitMuch(db *pebble.DB) (last int, err error) {
 	w, last, err := history.Writer(db)
 	for n := last + 1; err == nil && n <= last+3000; n++ {
-		if err = history.Commit(w, n); err != nil {
+		if err := history.Commit(w, n); err != nil {
 			return n - 1, err
 		}
 	}
