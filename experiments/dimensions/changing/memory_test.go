@@ -225,6 +225,15 @@ func (t *topic) Commit(_ context.Context, offsets map[experiments.TopicPartition
 	return nil
 }
 
+func (t *topic) isCommitted() bool {
+	for p := range t.parts {
+		if t.committed[int32(p)] != int64(len(t.parts[p])) {
+			return false
+		}
+	}
+	return true
+}
+
 func (t *topic) Abort(context.Context) error {
 	t.assigned = false
 	return nil
