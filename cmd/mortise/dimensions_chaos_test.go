@@ -262,6 +262,9 @@ func TestRedisChaos(t *testing.T) {
 	c.nextMS += 3_600_000
 	c.publish("end", 0, 1) // closes all windows before it
 	awaitWithin(t, 20*time.Second, "every window to close", func() bool { return c.metric("mortise_instances_total", "") == c.n-1 }, c.run)
+	if out := succeed(t, "status", c.file, "--embedded", c.data, "--http", c.url); !regexp.MustCompile(`(?m)^  item +redis +.* closed +\d`).MatchString(out) {
+		t.Errorf("status --http shows\n%s", out)
+	}
 	c.run.stop()
 	c.check()
 }

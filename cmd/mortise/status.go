@@ -19,6 +19,7 @@ type statusFlags struct {
 	load    loadFlags
 	cluster clusterFlags
 	group   string
+	http    string
 	json    bool
 }
 
@@ -65,6 +66,7 @@ on the brokers that mortise has committed for.`,
 	f.load.register(cmd)
 	f.cluster.registerReader(cmd)
 	cmd.Flags().StringVar(&f.group, "group", "", "consumer group, when run was given one")
+	cmd.Flags().StringVar(&f.http, "http", "", "a running worker's address, as its --http says: show how it reads dimensions too")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	return cmd
 }
@@ -99,8 +101,17 @@ func (c *console) status(ctx context.Context, f *statusFlags, args []string) err
 			return err
 		}
 	}
+	var dims []experiments.DimensionStatus
+	if f.http != "" {
+		if dims, err = workerDimensions(ctx, f.http); err != nil {
+			return err
+		}
+	}
 	if f.json {
 		report := map[string]any{"pipelines": all}
+		if f.http != "" {
+			report["dimensions"] = dims
+		}
 		if idle != nil {
 			report["idle_topics"] = idle
 		}
@@ -111,6 +122,9 @@ func (c *console) status(ctx context.Context, f *statusFlags, args []string) err
 	}
 	for i := range all {
 		c.printStatus(&all[i])
+	}
+	if f.http != "" {
+		c.printDimensions(dims)
 	}
 	for i, t := range idle {
 		if i == 0 {
