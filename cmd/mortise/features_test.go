@@ -216,7 +216,8 @@ func TestFeaturesShared(t *testing.T) {
 	_ = other.cmd.Process.Kill() // it may have ended
 	<-other.done
 	other = second()
-	if code := other.wait(); code != exitDone {
+	// The first may have come to the end by itself meanwhile, and its broker with it.
+	if code := other.wait(); code != exitDone && !strings.Contains(other.errOut.String(), "connecting to Kafka") {
 		t.Errorf("the second worker ended with %d\n%s", code, other.errOut.String())
 	}
 	if code := first.wait(); code != exitDone {

@@ -143,6 +143,7 @@ func (cr *crew) run(ctx context.Context) error {
 
 func (cr *crew) close() {
 	cr.once.Do(func() {
+		_ = cr.features.close() // what is committed is there; before the groups are left, for their embedded broker ends with the last member
 		for _, t := range cr.transports {
 			_ = t.Close() // what matters is committed; this leaves the group
 		}
@@ -152,9 +153,8 @@ func (cr *crew) close() {
 		for _, a := range cr.archives {
 			_ = a.close() // what is published is published
 		}
-		_ = cr.features.close() // what is committed is there
-		_ = cr.changes.close()  // what is committed is there
-		_ = cr.dims.Close()     // so is what is in the tables
+		_ = cr.changes.close() // what is committed is there
+		_ = cr.dims.Close()    // so is what is in the tables
 		if cr.admin != nil {
 			cr.admin.Close()
 		}
