@@ -23,13 +23,14 @@ type Table struct {
 
 	mu         sync.Mutex
 	statements map[int]*sql.Stmt // that read so many keys
+	unique     map[string]bool   // tables whose keys are known to be
 }
 
 // Open connects to the table of a dimension, and checks its columns against what
 // is declared. The error wraps dimjoin.ErrUnreachable if the database does not
 // answer. It never has the DSN in it.
 func Open(ctx context.Context, def *dimjoin.Definition, opts Options) (*Table, error) {
-	t := &Table{def: def, opts: opts, statements: map[int]*sql.Stmt{}}
+	t := &Table{def: def, opts: opts, statements: map[int]*sql.Stmt{}, unique: map[string]bool{}}
 	if err := t.open(ctx); err != nil {
 		return nil, t.fail("opening", err)
 	}

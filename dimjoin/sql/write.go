@@ -29,6 +29,12 @@ type writer struct {
 func (t *Table) Writer(ctx context.Context) (dimjoin.Writer, error) { return t.writer(ctx, t.name) }
 
 func (t *Table) writer(ctx context.Context, name []string) (*writer, error) {
+	t.mu.Lock()
+	known := t.unique[quoted(t.dialect, name)]
+	t.mu.Unlock()
+	if known {
+		return &writer{t, name}, nil
+	}
 	var want []string
 	for i := range t.layout.keys {
 		want = append(want, t.layout.keys[i].name)
@@ -44,6 +50,9 @@ func (t *Table) writer(ctx context.Context, name []string) (*writer, error) {
 	for _, columns := range all {
 		slices.Sort(columns)
 		if slices.Equal(columns, want) {
+			t.mu.Lock()
+			t.unique[quoted(t.dialect, name)] = true
+			t.mu.Unlock()
 			return &writer{t, name}, nil
 		}
 	}
