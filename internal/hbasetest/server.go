@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -41,10 +42,20 @@ func Shared(t testing.TB) *Server {
 	shared.Lock()
 	defer shared.Unlock()
 	if shared.server == nil {
-		shared.server = start(t)
+		shared.server = Start(t)
 	}
 	return shared.server
 }
+
+// Freeze has the server stop, as it is, until Thaw: it keeps its connections, and
+// answers nothing.
+func (s *Server) Freeze(t testing.TB) { s.process.Signal(t, syscall.SIGSTOP) }
+
+// Thaw has it go on.
+func (s *Server) Thaw(t testing.TB) { s.process.Signal(t, syscall.SIGCONT) }
+
+// Kill ends it, by kill -9.
+func (s *Server) Kill() { s.process.Kill() }
 
 // log4j prints what tells that it is up, and what went wrong.
 const log4j = `log4j.rootLogger=ERROR, out
@@ -54,7 +65,8 @@ log4j.appender.out.layout=org.apache.log4j.PatternLayout
 log4j.appender.out.layout.ConversionPattern=%d %p %c %m%n
 `
 
-func start(t testing.TB) *Server {
+// Start starts one of the caller's own, which ends with the process or by Kill.
+func Start(t testing.TB) *Server {
 	t.Helper()
 	java := provisioned.Tool(t, "java")
 	version := versionLine.FindStringSubmatch(pom)[1]
@@ -88,6 +100,10 @@ func start(t testing.TB) *Server {
 		"hbase.regionserver.handler.count":             "8",
 		"hbase.regionserver.metahandler.count":         "4",
 		"hbase.master.start.timeout.localHBaseCluster": "60000",
+		// A server that was frozen for less is not taken for dead by its ZooKeeper.
+		"hbase.zookeeper.property.tickTime":           "6000",
+		"zookeeper.session.timeout":                   "120000",
+		"zookeeper.session.timeout.localHBaseCluster": "120000",
 	} {
 		args = append(args, "-D"+name+"="+value)
 	}

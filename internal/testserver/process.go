@@ -9,6 +9,8 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"regexp"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -37,7 +39,7 @@ type Process struct {
 // supervise runs a server until standard input ends, as it does when the test
 // process dies, however it does. Then it removes the server's folder, if it is told
 // one.
-const supervise = `dir=$1; shift; "$@" </dev/null & server=$!; exec <&3; cat >/dev/null; exec >/dev/null 2>&1; kill -9 $server; wait $server; [ -z "$dir" ] || rm -rf "$dir" || { sleep 1; rm -rf "$dir"; }`
+const supervise = `dir=$1; shift; "$@" </dev/null & server=$!; echo "supervised $server"; exec <&3; cat >/dev/null; exec >/dev/null 2>&1; kill -9 $server; wait $server; [ -z "$dir" ] || rm -rf "$dir" || { sleep 1; rm -rf "$dir"; }`
 
 // New makes a process of a program that is not started yet.
 func New(up, program string, args ...string) *Process {
@@ -84,6 +86,24 @@ func (p *Process) Kill() {
 		p.life.Close()
 		<-p.done
 		p.done = nil
+	}
+}
+
+var supervised = regexp.MustCompile(`(?m)^supervised (\d+)$`)
+
+// Signal sends the server a signal, such as SIGSTOP, which freezes it.
+func (p *Process) Signal(t testing.TB, s syscall.Signal) {
+	t.Helper()
+	found := supervised.FindStringSubmatch(p.out.String())
+	if found == nil {
+		t.Fatalf("%s does not run", p.args[0])
+	}
+	pid, err := strconv.Atoi(found[1])
+	if err == nil {
+		err = syscall.Kill(pid, s)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
