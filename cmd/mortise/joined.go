@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/mortise-dev/mortise/experiments"
@@ -20,7 +21,7 @@ type joinProgress struct {
 	reads []string // all topics that the join reads
 	tasks int32
 	rows  string // the rows' topic
-	ends  map[experiments.TopicPartition]int64
+	ends  atomic.Pointer[map[experiments.TopicPartition]int64] // where what is to be worked off ends; nil until that is known
 }
 
 var _ archive.Join = (*joinProgress)(nil)
@@ -48,7 +49,7 @@ func (j *joinProgress) fixEnds(ctx context.Context) error {
 	for giveUp := time.Now().Add(reachWithin); ; {
 		ends, err := j.admin.Ends(ctx, j.reads...)
 		if err == nil {
-			j.ends = ends
+			j.ends.Store(&ends)
 			return nil
 		}
 		if ctx.Err() != nil || time.Now().After(giveUp) {
@@ -100,8 +101,8 @@ func (j *joinProgress) task(ctx context.Context, p int32, read map[experiments.T
 			return t, nil
 		}
 		end := in.End
-		if j.ends != nil {
-			end = j.ends[tp]
+		if ends := j.ends.Load(); ends != nil {
+			end = (*ends)[tp]
 		}
 		if in.Next >= end {
 			continue
