@@ -20,7 +20,7 @@ type joinProgress struct {
 	main  string   // the main stream's topic, beside whose offsets snapshots stand
 	reads []string // all topics that the join reads
 	tasks int32
-	rows  string // the rows' topic
+	rows  string                                               // the rows' topic
 	ends  atomic.Pointer[map[experiments.TopicPartition]int64] // where what is to be worked off ends; nil until that is known
 }
 
