@@ -67,10 +67,10 @@ func (k *Keeper) Run(ctx context.Context) error {
 
 // unlessOver is err, or nil where ctx is over: what fails then is no fault.
 func unlessOver(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 // atLast commits although ctx is over.
