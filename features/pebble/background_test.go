@@ -16,6 +16,7 @@ import (
 
 	"github.com/mortise-dev/mortise/features"
 	"github.com/mortise-dev/mortise/features/pebble"
+	"github.com/mortise-dev/mortise/internal/pebblefs/pebblefstest"
 )
 
 // within fails the test when fn hangs.
@@ -123,19 +124,17 @@ func TestDamageFoundInTheBackground(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	damaged := false
+	damaged := map[string]bool{}
 	within(t, "committing", func() {
 		for range 20 {
 			if _, err = commitMuch(db); err != nil {
 				return
 			}
-			if !damaged {
-				damaged = damageTables(t, mem)
-			}
+			pebblefstest.DamageTables(t, mem, "/features", damaged) // those of before may not be read any more
 		}
 	})
-	if !damaged || !errors.Is(err, features.ErrCorrupt) {
-		t.Fatalf("damaged %t: %v", damaged, err)
+	if len(damaged) == 0 || !errors.Is(err, features.ErrCorrupt) {
+		t.Fatalf("damaged %d tables: %v", len(damaged), err)
 	}
 	within(t, "closing", func() { _ = db.Close() })
 	for range 2 {
@@ -143,40 +142,4 @@ func TestDamageFoundInTheBackground(t *testing.T) {
 			t.Fatalf("opened again: %v", err)
 		}
 	}
-}
-
-// damageTables flips bytes all over Pebble's tables.
-func damageTables(t *testing.T, fs vfs.FS) (some bool) {
-	t.Helper()
-	names, err := fs.List("/features")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		if !strings.HasSuffix(name, ".sst") {
-			continue
-		}
-		f, err := fs.OpenReadWrite(fs.PathJoin("/features", name), vfs.WriteCategoryUnspecified)
-		if err != nil {
-			continue // it is gone by now
-		}
-		info, err := f.Stat()
-		if err != nil {
-			t.Fatal(err)
-		}
-		data := make([]byte, info.Size())
-		if n, err := f.ReadAt(data, 0); err != nil || n < len(data) {
-			data = nil // it is being made
-		}
-		for i := 100; i < len(data)-200; i += 501 {
-			if _, err := f.WriteAt([]byte{data[i] ^ 0x20}, int64(i)); err != nil {
-				t.Fatal(err)
-			}
-			some = true
-		}
-		if err := f.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return some
 }

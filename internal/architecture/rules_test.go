@@ -46,7 +46,7 @@ var clients = []client{
 	{"github.com/twmb/avro", []string{"internal/avro"}, "one package reads Avro's schemas, for the sources' records and the instances' alike"},
 	{"github.com/bufbuild/protocompile", []string{"internal/protobuf"}, "one package reads Protobuf's schemas, for the sources' records and the instances' alike"},
 	{"google.golang.org/protobuf", []string{"internal/protobuf"}, "descriptors are for finding field numbers: no record becomes a message of this library"},
-	{"github.com/cockroachdb/pebble/v2/vfs", []string{"joiner/disk", "features/pebble", "dimjoin/pebble", "internal/pebblefs", "experiments/simulation"}, "a simulated disk is a file system as Pebble sees it; pebblefs is how both users treat its log"},
+	{"github.com/cockroachdb/pebble/v2/vfs", []string{"joiner/disk", "features/pebble", "dimjoin/pebble", "internal/pebblefs/...", "experiments/simulation"}, "a simulated disk is a file system as Pebble sees it; pebblefs is how both users treat its log"},
 	{"github.com/cockroachdb/pebble/v2", []string{"joiner/disk", "features/pebble", "dimjoin/pebble"}, "Pebble stands behind joiner.Store, features.Store and dimjoin.Table: all are tested on memory and can change their disk"},
 	{"github.com/redis/go-redis/v9", []string{"features/redis", "dimjoin/redis"}, "Redis stands behind features.Store and dimjoin.Table: the engine is tested on memory, and on one machine needs no server"},
 	{"github.com/maypok86/otter/v2", []string{"dimjoin/cache"}, "the cache stands behind dimjoin.Cache: what counts for how long is decided, and tested, without it"},

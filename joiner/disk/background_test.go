@@ -1,7 +1,6 @@
 package disk_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -14,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"github.com/mortise-dev/mortise/internal/pebblefs/pebblefstest"
 	"github.com/mortise-dev/mortise/joiner"
 	"github.com/mortise-dev/mortise/joiner/disk"
 )
@@ -162,19 +162,17 @@ func TestDamageFoundInTheBackground(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	damaged := false
+	damaged := map[string]bool{}
 	within(t, "committing", func() {
 		for range 20 {
 			if _, err = commitMuch(s); err != nil {
 				return
 			}
-			if !damaged {
-				damaged = damageTables(t, mem)
-			}
+			pebblefstest.DamageTables(t, mem, "/state/manifest", damaged) // those of before may not be read any more
 		}
 	})
-	if !damaged || !errors.Is(err, joiner.ErrCorrupt) {
-		t.Fatalf("damaged %t: %v", damaged, err)
+	if len(damaged) == 0 || !errors.Is(err, joiner.ErrCorrupt) {
+		t.Fatalf("damaged %d tables: %v", len(damaged), err)
 	}
 	within(t, "closing", func() { _ = db.Close() })
 	for range 2 {
@@ -191,26 +189,4 @@ func TestDamageFoundInTheBackground(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// damageTables flips bytes all over Pebble's tables.
-func damageTables(t *testing.T, fs vfs.FS) (some bool) {
-	t.Helper()
-	names, err := fs.List("/state/manifest")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		if !strings.HasSuffix(name, ".sst") {
-			continue
-		}
-		path := fs.PathJoin("/state/manifest", name)
-		data := bytes.Clone(readFile(t, fs, path))
-		for i := 100; i < len(data)-200; i += 501 {
-			data[i] ^= 0x20
-		}
-		writeFile(t, fs, path, data)
-		some = true
-	}
-	return some
 }
