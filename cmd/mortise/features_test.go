@@ -212,7 +212,7 @@ func TestFeaturesShared(t *testing.T) {
 	}
 	other := second()
 	at := rng.Int64N(2 << 20)
-	await(t, "the moment to kill", func() bool { return other.ended() || sizeOf(filepath.Join(data, "log")) >= at }, first)
+	await(t, "the moment to kill", func() bool { return first.ended() || other.ended() || sizeOf(filepath.Join(data, "log")) >= at })
 	_ = other.cmd.Process.Kill() // it may have ended
 	<-other.done
 	other = second()
