@@ -77,11 +77,11 @@ func (c *console) archive(ctx context.Context, f *runFlags, cr *crew, cl *cluste
 		if err := one.open(ctx, f, cl); err != nil {
 			return nil, fmt.Errorf("%s: output.parquet: %w", way.Experiment.Path, err)
 		}
-		opts := kafka.Options{Connection: cl.Connection, Group: way.Group, Inputs: []string{way.Topic}, TransactionalID: way.Group + "." + id, BufferBytes: 1}
+		opts := kafka.Options{Group: way.Group, Inputs: []string{way.Topic}, TransactionalID: way.Group + "." + id, BufferBytes: 1}
 		if opts.FetchMaxBytes == 0 || opts.FetchMaxBytes > archiveFetchBytes {
 			opts.FetchMaxBytes = archiveFetchBytes
 		}
-		t, err := kafka.Open(ctx, opts)
+		t, err := cl.join(ctx, opts)
 		if err != nil {
 			return nil, err
 		}

@@ -56,7 +56,7 @@ func (c *console) changes(ctx context.Context, f *runFlags, plan *experiments.Pl
 		cf.keeper = changing.NewKeeper(cf.log, kept, opts)
 	}
 	for _, w := range written {
-		t, err := kafka.Open(ctx, kafka.Options{Connection: cl.Connection, Group: w.Group, Inputs: []string{w.Topic()}, TransactionalID: w.Group + "." + worker, BufferBytes: 1})
+		t, err := cl.join(ctx, kafka.Options{Group: w.Group, Inputs: []string{w.Topic()}, TransactionalID: w.Group + "." + worker, BufferBytes: 1})
 		if err != nil {
 			return nil, err
 		}

@@ -72,6 +72,20 @@ type cluster struct {
 	partitions map[string]int32 // of the inputs, once they are prepared
 }
 
+// embeddedRebalance is how long a group on the embedded broker waits for members to
+// join. Apache Kafka does not wait for one that has died meanwhile beyond its session;
+// the embedded broker does.
+const embeddedRebalance = 20 * time.Second
+
+// join opens a transport of a group's member.
+func (cl *cluster) join(ctx context.Context, opts kafka.Options) (*kafka.Transport, error) {
+	opts.Connection = cl.Connection
+	if cl.embedded != "" {
+		opts.RebalanceTimeout = embeddedRebalance
+	}
+	return kafka.Open(ctx, opts)
+}
+
 // open reaches the brokers that the flags name, else those of the file, else
 // the embedded one.
 func (f *clusterFlags) open(c *console, from *spec.Kafka) (*cluster, error) {

@@ -183,7 +183,7 @@ func (ft *featuring) share(ctx context.Context, cl *cluster, o featureOptions, w
 	}
 	for _, topic := range topics {
 		group := where.Prefix + ".features." + topic
-		t, err := kafka.Open(ctx, kafka.Options{Connection: cl.Connection, Group: group, Inputs: []string{topic}, TransactionalID: group + "." + o.worker, BufferBytes: 1})
+		t, err := cl.join(ctx, kafka.Options{Group: group, Inputs: []string{topic}, TransactionalID: group + "." + o.worker, BufferBytes: 1})
 		if err != nil {
 			return err
 		}

@@ -214,13 +214,13 @@ func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Pl
 		if err != nil {
 			return nil, err
 		}
-		opts := kafka.Options{Connection: cl.Connection, Group: group, Inputs: through.Inputs(), Outputs: through.Outputs(),
+		opts := kafka.Options{Group: group, Inputs: through.Inputs(), Outputs: through.Outputs(),
 			ExactlyOnce: p.Experiments[0].Output.Delivery == "exactly_once", TransactionalID: group + "." + id,
 			Warm: func() []int32 { return states.partitions(group) }}
 		if cl.embedded != "" {
 			opts.TransactionalIDSuffix = kafka.FreshSuffix()
 		}
-		t, err := kafka.Open(ctx, opts)
+		t, err := cl.join(ctx, opts)
 		if err != nil {
 			return nil, err
 		}

@@ -54,12 +54,12 @@ func (c *console) shuffle(ctx context.Context, f *runFlags, cr *crew, cl *cluste
 		return nil, err
 	}
 	for _, way := range ways {
-		opts := kafka.Options{Connection: cl.Connection, Group: way.Group, Inputs: []string{way.Origin}, Outputs: []string{way.Topic},
+		opts := kafka.Options{Group: way.Group, Inputs: []string{way.Origin}, Outputs: []string{way.Topic},
 			ExactlyOnce: way.Experiment.Output.Delivery == "exactly_once", TransactionalID: way.Group + "." + id}
 		if cl.embedded != "" {
 			opts.TransactionalIDSuffix = kafka.FreshSuffix()
 		}
-		t, err := kafka.Open(ctx, opts)
+		t, err := cl.join(ctx, opts)
 		if err != nil {
 			return nil, err
 		}
