@@ -13,7 +13,7 @@ import (
 	"github.com/mortise-dev/mortise/loadtest/traffic"
 )
 
-var backlogFlag = flag.Int64("backlog", 240_000, "impressions of 1 KB that have piled up, in TestMemoryAfterAnOutage")
+var backlogFlag = flag.Int64("backlog", 600_000, "impressions of 1 KB that have piled up, in TestMemoryAfterAnOutage")
 
 // backlogged is an experiment that holds impressions for ten minutes.
 const backlogged = `experiment: backlogged
@@ -38,8 +38,8 @@ output:
   topic: {name: b.instances, format: json}
 `
 
-// TestMemoryAfterAnOutage has a worker catch up with what has piled up on Kafka, a
-// window's worth and many times that. What it takes at most depends on the window,
+// TestMemoryAfterAnOutage has a worker catch up with what has piled up on Kafka, some
+// windows' worth and many times that. What it takes at most depends on the window,
 // not on the backlog:
 //
 //	go test ./cmd/mortise -run TestMemoryAfterAnOutage -v -backlog 4000000
@@ -47,7 +47,7 @@ func TestMemoryAfterAnOutage(t *testing.T) {
 	mortise, server := released(t), kafkatest.Start(t)
 	const rate = 100 // a second, of event time: 60,000 to a window
 	var most [2]int64
-	for i, n := range []int64{80_000, *backlogFlag} {
+	for i, n := range []int64{200_000, *backlogFlag} {
 		dir, name := t.TempDir(), "backlog"+strconv.Itoa(i)
 		g, err := traffic.New(traffic.Options{Seed: 1, Impressions: n, Rate: rate, PayloadBytes: 1000, CTR: 0.05})
 		if err != nil {
