@@ -79,7 +79,7 @@ func changeTraffic(t *testing.T, dir string, rng *rand.Rand, n int) (impressions
 		if rng.IntN(4) == 0 {
 			c.atMS = impressions[item+"#"+fmt.Sprint(i)]
 			if c.atMS == 0 {
-				c.atMS = firstMS + int64(i)*500
+				c.atMS = firstMS + int64(i)*500 + rng.Int64N(3) - 1
 			}
 		}
 		row := fmt.Sprintf(`"id":%q`, item)
