@@ -2,9 +2,11 @@ package tiling
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"sync/atomic"
+	"time"
 
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/experiments"
@@ -115,14 +117,41 @@ func (e *Enrichment) Refresh(ctx context.Context) error {
 	return nil
 }
 
-// Enrich implements experiments.Enrichment.
+// finalAgain is how often tiles are looked at that were final and are not now.
+const finalAgain = 20 * time.Millisecond
+
+// Enrich implements experiments.Enrichment. Tiles that were final when the rows
+// closed may have become unfinished since: a worker that begins takes back what a
+// run to the end has said of them (Reopen). Whoever owns them makes them final
+// again, and that is waited for.
 func (e *Enrichment) Enrich(ctx context.Context, b *experiments.Batch) error {
-	for i := range e.parts {
-		if err := e.parts[i].enrich(ctx, b); err != nil {
+	for i := 0; i < len(e.parts); {
+		err := e.parts[i].enrich(ctx, b)
+		switch {
+		case err == nil:
+			i++
+		case errors.As(err, new(*features.UnfinishedError)):
+			if err := e.wait(ctx); err != nil {
+				return err
+			}
+		default:
 			return err
 		}
 	}
 	return nil
+}
+
+// wait lets some time pass; what closes meanwhile goes by how far features are now.
+func (e *Enrichment) wait(ctx context.Context) error {
+	if err := e.Refresh(ctx); err != nil {
+		return err
+	}
+	select {
+	case <-time.After(finalAgain):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (p *enrichPart) enrich(ctx context.Context, b *experiments.Batch) error {
