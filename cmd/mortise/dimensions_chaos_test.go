@@ -43,7 +43,7 @@ dimensions:
     store: {redis: {addrs: [ADDR], prefix: chaos}}
     fields: {category: string}
     cache: {ttl: 1ms, negative_ttl: 1ms}
-    timeout: 150ms
+    timeout: 500ms
     breaker: {requests: 3, sleep: 200ms}
 instance:
   select: [item_id, phase, item.category]
@@ -241,7 +241,7 @@ func TestRedisChaos(t *testing.T) {
 	c.publish("thawed", 0, 120)
 	c.settled()
 
-	c.proxy.delay.Store(int64(600 * time.Millisecond))
+	c.proxy.delay.Store(int64(2 * time.Second))
 	c.publish("slow", 0, 120)
 	c.settled()
 	c.proxy.delay.Store(0)

@@ -68,7 +68,9 @@ func TestLive(t *testing.T) {
 	kcat := provisioned.Tool(t, "kcat")
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data")
-	file := write(t, filepath.Join(dir, "feed.yaml"), feed)
+	// So long no replay is held up between an impression and its click.
+	patient := strings.ReplaceAll(feed, "idle_after: 300ms", "idle_after: 8s")
+	file := write(t, filepath.Join(dir, "feed.yaml"), patient)
 	inputs := record(t, dir, 1000)
 	run, brokers, url := live(t, data, file, "--commit-every", "50ms", "--json")
 	follower := start(t, "tail", "f.instances", "--embedded", data)
