@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -77,7 +78,11 @@ func openPebble(dir string, opts *pebble.Options) (pdb *pebble.DB, err error) {
 			err = fmt.Errorf("it is damaged: %v", p)
 		}
 	}()
-	return pebble.Open(dir, opts)
+	pdb, err = pebble.Open(dir, opts)
+	if err != nil && strings.Contains(err.Error(), "comparer name from file") { // it has no error of its own
+		return nil, fmt.Errorf("another version of Mortise made it, or another program: fill a new directory with mortise load (%w)", err)
+	}
+	return pdb, err
 }
 
 // load reads the format and the versions.

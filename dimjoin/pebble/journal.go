@@ -2,7 +2,6 @@ package pebble
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"slices"
 
@@ -14,10 +13,6 @@ import (
 // A DB is a dimjoin.Journal: its current version takes change streams in. Notes
 // and positions belong to the version, so that a table which was filled anew has
 // its stream read anew.
-
-func noteKey(dst []byte, version uint32, key []byte) []byte {
-	return append(binary.BigEndian.AppendUint32(append(dst, keepNote), version), key...)
-}
 
 // Notes implements dimjoin.Journal.
 func (db *DB) Notes(ctx context.Context, keys [][]byte) ([][]byte, error) {

@@ -1,8 +1,6 @@
 package pebble
 
 import (
-	"bytes"
-
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -68,20 +66,4 @@ func (db *DB) pebbleOptions() *pebble.Options {
 	o.Levels[0] = pebble.LevelOptions{BlockSize: 8 << 10, IndexBlockSize: 64 << 10, FilterPolicy: bloom.FilterPolicy(10)}
 	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
 	return o
-}
-
-// comparer orders keys by their bytes, and tells a row's key from the time behind
-// it: filters are of keys.
-var comparer = &pebble.Comparer{
-	Name:                 "mortise.dimensions.1",
-	Compare:              bytes.Compare,
-	Equal:                bytes.Equal,
-	CompareRangeSuffixes: bytes.Compare,
-	ComparePointSuffixes: bytes.Compare,
-	Split:                split,
-	AbbreviatedKey:       pebble.DefaultComparer.AbbreviatedKey,
-	Separator:            pebble.DefaultComparer.Separator,
-	Successor:            pebble.DefaultComparer.Successor,
-	ImmediateSuccessor:   func(dst, prefix []byte) []byte { return append(append(dst, prefix...), 0) },
-	FormatKey:            pebble.DefaultComparer.FormatKey,
 }
