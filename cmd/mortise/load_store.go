@@ -200,11 +200,7 @@ func (c *console) printLoad(r *loading.Report, f *storeFlags, took time.Duration
 		default:
 			fmt.Fprintf(c.out, "%s, store %s: %s rows written", r.Dimension, w.Store, thousands(w.Rows))
 		}
-		seen := "readers see version " + r.Version
-		if w.InPlace {
-			seen = "each was seen as it was written"
-		}
-		fmt.Fprintf(c.out, ", %s left out; %s\n", thousands(r.Bad), seen)
+		fmt.Fprintf(c.out, ", %s left out; readers see version %s\n", thousands(r.Bad), r.Version)
 	}
 	if seconds := took.Seconds(); seconds >= 1 {
 		c.say("%s rows a second", thousands(int64(float64(r.Rows)/seconds)))

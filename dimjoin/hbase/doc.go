@@ -1,5 +1,5 @@
 // Package hbase reads a dimension table out of HBase. It is below dimjoin, stage 4 of
-// 6: a dimjoin.Table and its Writer.
+// 6: a dimjoin.Table, its Writer, and dimjoin.Versioned.
 //
 // A row's key is the dimension's key as text, a lone backslash for the empty one; its
 // fields are the columns FAMILY:FIELD, as text (dimjoin.ParseText), so that any
@@ -10,6 +10,11 @@
 // family has to keep as many versions as are to be read. The Writer adds a column
 // @row, which says which fields became null at that time, or that the row ended:
 // deleting cells would take their history along.
+//
+// Where a load has made versions, the columns of one begin with its mark, MARK@FIELD,
+// and the row \versions says in @current which mark and version are read. A batch
+// reads rows and that cell side by side, so that a switch is seen at once and no
+// batch has rows of two versions.
 //
 // gohbase gathers the requests of many goroutines into one for each region server; it
 // knows no other way to ask for many rows. So a batch is read by a bounded number of

@@ -3,7 +3,9 @@ package hbase
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,18 +25,54 @@ const newest = 3
 
 // Read implements dimjoin.Table.
 func (t *Table) Read(ctx context.Context, lookups []dimjoin.Lookup) error {
-	answers := make([]dimjoin.Lookup, len(lookups)) // which who gives up leaves behind
-	for i := range lookups {
-		answers[i] = dimjoin.Lookup{Key: bytes.Clone(lookups[i].Key), AsOfMS: lookups[i].AsOfMS}
+	const tries = 10
+	for range tries {
+		answers := make([]dimjoin.Lookup, len(lookups)) // which who gives up leaves behind
+		for i := range lookups {
+			answers[i] = dimjoin.Lookup{Key: bytes.Clone(lookups[i].Key), AsOfMS: lookups[i].AsOfMS}
+		}
+		again := false
+		err := wait(ctx, func() (err error) {
+			again, err = t.readOnce(ctx, answers)
+			return err
+		})
+		if err != nil {
+			return t.fail("reading", err)
+		}
+		if again {
+			continue
+		}
+		for i := range lookups {
+			l, a := &lookups[i], &answers[i]
+			l.Row, l.Err, l.FromMS, l.ToMS = a.Row, a.Err, a.FromMS, a.ToMS
+		}
+		return nil
 	}
-	if err := wait(ctx, func() error { return t.readAll(ctx, answers) }); err != nil {
-		return t.fail("reading", err)
+	return t.fail("reading", errors.New("its version changed ten times meanwhile"))
+}
+
+// readOnce reads all lookups of the version that is known, and beside them which one
+// is current: if it is another, everything has to be read again. Rows of a version
+// may be dropped as soon as it is not read any more; so where some seem to be
+// missing, it asks for the version once more.
+func (t *Table) readOnce(ctx context.Context, lookups []dimjoin.Lookup) (again bool, err error) {
+	v := t.version.Load()
+	now := v
+	err = t.each(len(lookups)+1, func(i int) (err error) {
+		if i == 0 {
+			now, err = t.readVersion(ctx)
+			return err
+		}
+		return t.read(ctx, v, &lookups[i-1])
+	})
+	if err != nil || now != v || v.name == "" {
+		return now != v, err
 	}
-	for i := range lookups {
-		l, a := &lookups[i], &answers[i]
-		l.Row, l.Err, l.FromMS, l.ToMS = a.Row, a.Err, a.FromMS, a.ToMS
+	if !slices.ContainsFunc(lookups, func(l dimjoin.Lookup) bool { return l.Row == nil && l.Err == nil }) {
+		return false, nil
 	}
-	return nil
+	now, err = t.readVersion(ctx)
+	return now != v, err
 }
 
 // each does something for all of n numbers, a bounded number at once, until one fails.
@@ -59,10 +97,6 @@ func (t *Table) each(n int, do func(i int) error) error {
 	return first
 }
 
-func (t *Table) readAll(ctx context.Context, lookups []dimjoin.Lookup) error {
-	return t.each(len(lookups), func(i int) error { return t.read(ctx, &lookups[i]) })
-}
-
 // rowKey is a key as a row's: HBase has no empty one.
 func rowKey(key []byte) []byte {
 	if len(key) == 0 {
@@ -71,9 +105,9 @@ func rowKey(key []byte) []byte {
 	return key
 }
 
-// get reads a row's cells that are no younger than ms; 0 for all.
-func (t *Table) get(ctx context.Context, key []byte, ms int64, options ...func(hrpc.Call) error) ([]*hrpc.Cell, error) {
-	options = append(options, hrpc.Families(t.families))
+// get reads a row's cells of a version that are no younger than ms; 0 for all.
+func (t *Table) get(ctx context.Context, v *version, key []byte, ms int64, options ...func(hrpc.Call) error) ([]*hrpc.Cell, error) {
+	options = append(options, hrpc.Families(v.families))
 	if ms > 0 {
 		options = append(options, hrpc.TimeRangeUint64(0, uint64(ms)+1))
 	}
@@ -88,15 +122,15 @@ func (t *Table) get(ctx context.Context, key []byte, ms int64, options ...func(h
 	return result.Cells, nil
 }
 
-func (t *Table) read(ctx context.Context, l *dimjoin.Lookup) error {
+func (t *Table) read(ctx context.Context, v *version, l *dimjoin.Lookup) error {
 	if len(l.Key) > maxKeyBytes {
 		l.Err = fmt.Errorf("the key has %d bytes, and HBase's have %d at most", len(l.Key), maxKeyBytes)
 		return nil
 	}
 	if !t.def.History.Kept() {
-		cells, err := t.get(ctx, rowKey(l.Key), 0, hrpc.MaxVersions(1))
+		cells, err := t.get(ctx, v, rowKey(l.Key), 0, hrpc.MaxVersions(1))
 		if err == nil {
-			t.answer(cells, l)
+			t.answer(v, cells, l)
 		}
 		return err
 	}
@@ -105,17 +139,17 @@ func (t *Table) read(ctx context.Context, l *dimjoin.Lookup) error {
 		l.ToMS = 0 // no cell is older
 		return nil
 	}
-	cells, err := t.get(ctx, rowKey(l.Key), 0, hrpc.MaxVersions(newest))
+	cells, err := t.get(ctx, v, rowKey(l.Key), 0, hrpc.MaxVersions(newest))
 	if err != nil {
 		return err
 	}
 	if !known(cells, l) {
 		l.ToMS = l.AsOfMS + 1
-		if cells, err = t.get(ctx, rowKey(l.Key), l.AsOfMS, hrpc.MaxVersions(1)); err != nil {
+		if cells, err = t.get(ctx, v, rowKey(l.Key), l.AsOfMS, hrpc.MaxVersions(1)); err != nil {
 			return err
 		}
 	}
-	t.answer(cells, l)
+	t.answer(v, cells, l)
 	return nil
 }
 
@@ -134,7 +168,7 @@ func known(cells []*hrpc.Cell, l *dimjoin.Lookup) bool {
 }
 
 // answer makes a row of the youngest cells that are no younger than the lookup's time.
-func (t *Table) answer(cells []*hrpc.Cell, l *dimjoin.Lookup) {
+func (t *Table) answer(v *version, cells []*hrpc.Cell, l *dimjoin.Lookup) {
 	at := map[string]*hrpc.Cell{}
 	history, size := t.def.History.Kept(), 0
 	for _, c := range cells {
@@ -146,8 +180,9 @@ func (t *Table) answer(cells []*hrpc.Cell, l *dimjoin.Lookup) {
 		if history {
 			l.FromMS = max(l.FromMS, ms)
 		}
-		if before := at[string(c.Qualifier)]; before == nil || *before.Timestamp < *c.Timestamp {
-			at[string(c.Qualifier)] = c
+		name := strings.TrimPrefix(string(c.Qualifier), v.mark)
+		if before := at[name]; before == nil || *before.Timestamp < *c.Timestamp {
+			at[name] = c
 		}
 	}
 	if mark := at[rowColumn]; mark != nil {

@@ -34,14 +34,23 @@ func (s *subject) Open(ctx context.Context, fields mortise.Schema) (dimjoin.Tabl
 	return t, nil
 }
 
-func (s *subject) Writer(ctx context.Context) (dimjoin.Writer, error) {
+func (s *subject) table(ctx context.Context) (*hbase.Table, error) {
 	t, err := hbase.Open(ctx, &s.def, hbase.Options{})
+	if err == nil {
+		s.t.Cleanup(func() { t.Close() })
+	}
+	return t, err
+}
+
+func (s *subject) Writer(ctx context.Context) (dimjoin.Writer, error) {
+	t, err := s.table(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s.t.Cleanup(func() { t.Close() })
 	return t.Writer(ctx)
 }
+
+func (s *subject) Versioned(ctx context.Context) (dimjoin.Versioned, error) { return s.table(ctx) }
 
 func (s *subject) Fill(t testing.TB, records []dimjoin.Record) {
 	w, err := s.Writer(context.Background())

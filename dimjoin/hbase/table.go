@@ -7,11 +7,11 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
 	"github.com/tsuna/gohbase"
-	"github.com/tsuna/gohbase/hrpc"
 
 	"github.com/mortise-dev/mortise/dimjoin"
 )
@@ -54,13 +54,14 @@ const DefaultFamily = "d"
 // rowColumn says of its time which fields are null, or that the row has ended.
 const rowColumn = "@row"
 
-// Table is a dimension table in HBase: a dimjoin.Table.
+// Table is a dimension table in HBase: a dimjoin.Table, and dimjoin.Versioned.
 type Table struct {
-	def      *dimjoin.Definition
-	opts     Options
-	family   string
-	families map[string][]string // that are asked for
-	client   gohbase.Client
+	def    *dimjoin.Definition
+	opts   Options
+	family string
+	client gohbase.Client
+
+	version atomic.Pointer[version] // that rows are asked for of
 }
 
 // silence keeps the client library's log out of the command's output: errors are
@@ -76,7 +77,6 @@ func Open(ctx context.Context, def *dimjoin.Definition, opts Options) (*Table, e
 	if t.family == "" {
 		t.family = DefaultFamily
 	}
-	t.families = map[string][]string{t.family: append(def.Fields.Names(), rowColumn)}
 	if err := t.open(ctx); err != nil {
 		return nil, t.fail("opening", err)
 	}
@@ -95,7 +95,7 @@ func (t *Table) open(ctx context.Context) error {
 	bounded, cancel := context.WithTimeout(ctx, t.opts.Timeout)
 	defer cancel()
 	err := wait(bounded, func() error {
-		_, err := t.get(bounded, []byte(`\`), 0, hrpc.MaxVersions(1))
+		_, err := t.readVersion(bounded)
 		return err
 	})
 	if err == nil {

@@ -11,17 +11,24 @@ import (
 	"github.com/mortise-dev/mortise/dimjoin"
 )
 
-// writer writes the table. Without history it gives cells the clock's time, later for
+// writer writes the rows of a version. Without history it gives cells the clock's time, later for
 // each write; with it, the records'.
 type writer struct {
-	t *Table
+	t       *Table
+	version *version
 
 	mu     sync.Mutex
 	lastMS int64
 }
 
-// Writer writes the table.
-func (t *Table) Writer(context.Context) (dimjoin.Writer, error) { return &writer{t: t}, nil }
+// Writer writes the version that is current now.
+func (t *Table) Writer(ctx context.Context) (dimjoin.Writer, error) {
+	v, err := t.readVersion(ctx)
+	if err != nil {
+		return nil, t.fail("reading the version of", err)
+	}
+	return &writer{t: t, version: v}, nil
+}
 
 // Write implements dimjoin.Writer. Each row is written as a whole.
 func (w *writer) Write(ctx context.Context, records []dimjoin.Record) error {
@@ -71,6 +78,9 @@ func (w *writer) put(ctx context.Context, r *dimjoin.Record, ms int64) error {
 	if len(r.Key) > maxKeyBytes {
 		return fmt.Errorf("the key %s has %d bytes, and HBase's have %d at most", dimjoin.Excerpt(r.Key), len(r.Key), maxKeyBytes)
 	}
+	if ms == dimjoin.Always {
+		ms = 0 // there is nothing older
+	}
 	if ms < 0 {
 		return errors.New("a row is valid from before 1970, which HBase's timestamps cannot say")
 	}
@@ -81,12 +91,12 @@ func (w *writer) put(ctx context.Context, r *dimjoin.Record, ms int64) error {
 			mark = append(append(mark, ','), name...)
 			continue
 		}
-		cells[name] = dimjoin.AppendText([]byte{}, v)
+		cells[w.version.column(name)] = dimjoin.AppendText([]byte{}, v)
 	}
 	if r.Row == nil {
 		mark = []byte(ended)
 	}
-	cells[rowColumn] = mark
+	cells[w.version.column(rowColumn)] = mark
 	m, err := hrpc.NewPut(ctx, []byte(w.t.def.Store.HBase.Table), rowKey(r.Key), map[string]map[string][]byte{w.t.family: cells}, hrpc.TimestampUint64(uint64(ms)))
 	if err != nil {
 		return err

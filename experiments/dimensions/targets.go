@@ -15,6 +15,7 @@ import (
 
 // shared is a store that workers share, as it is written.
 type shared interface {
+	dimjoin.Versioned
 	// Writer writes the version that is current now.
 	Writer(ctx context.Context) (dimjoin.Writer, error)
 	Close() error
@@ -109,12 +110,5 @@ func openTarget(ctx context.Context, def *dimjoin.Definition, name string) (t lo
 	if err != nil {
 		return t, err
 	}
-	if versions, ok := store.(dimjoin.Versioned); ok {
-		return loading.Target{Name: name, Versioned: versions, Close: store.Close}, nil
-	}
-	w, err := store.Writer(ctx)
-	if err != nil {
-		return t, errors.Join(err, store.Close())
-	}
-	return loading.Target{Name: name, Writer: w, Close: func() error { return errors.Join(w.Close(), store.Close()) }}, nil
+	return loading.Target{Name: name, Versioned: store, Close: store.Close}, nil
 }

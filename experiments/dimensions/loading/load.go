@@ -54,9 +54,9 @@ type Progress struct {
 // Report is what a load has done.
 type Report struct {
 	Dimension string   `json:"dimension"`
-	Version   string   `json:"version,omitempty"` // empty where the store has none
-	Rows      int64    `json:"rows"`              // of the files
-	Bad       int64    `json:"bad"`               // left out
+	Version   string   `json:"version"`
+	Rows      int64    `json:"rows"` // of the files
+	Bad       int64    `json:"bad"`  // left out
 	Written   []Filled `json:"written"`
 }
 
@@ -67,7 +67,6 @@ type Filled struct {
 	Resumed   int64  `json:"resumed"`    // lines that an earlier load had done
 	Switched  bool   `json:"switched"`   // readers see the new rows
 	AlreadyIn bool   `json:"already_in"` // they did before
-	InPlace   bool   `json:"in_place"`   // the store has no versions: readers saw rows as they were written
 }
 
 // RowError says which row cannot be used.
@@ -142,29 +141,26 @@ func Run(ctx context.Context, j *Job) (*Report, error) {
 
 // fill fills one store and has readers see it.
 func (j *Job) fill(ctx context.Context, t *Target, filled *Filled, report *Report) error {
-	writer, before := t.Writer, ""
-	filled.InPlace = t.Versioned == nil
-	if t.Versioned != nil {
-		var err error
-		if before, err = t.Versioned.Current(ctx); err != nil {
-			return err
-		}
-		if filled.AlreadyIn = before == j.Version; filled.AlreadyIn {
-			if !j.Restart {
-				return nil
-			}
-			return errors.New("readers see this very version: a load of the same files cannot begin again; change the file, or name the version with --version")
-		}
-		if j.Restart {
-			if err := t.Versioned.Drop(ctx, j.Version); err != nil {
-				return err
-			}
-		}
-		if writer, err = t.Versioned.Prepare(ctx, j.Version); err != nil {
-			return err
-		}
-		defer writer.Close()
+	before, err := t.Versioned.Current(ctx)
+	if err != nil {
+		return err
 	}
+	if filled.AlreadyIn = before == j.Version; filled.AlreadyIn {
+		if !j.Restart {
+			return nil
+		}
+		return errors.New("readers see this very version: a load of the same files cannot begin again; change the file, or name the version with --version")
+	}
+	if j.Restart {
+		if err := t.Versioned.Drop(ctx, j.Version); err != nil {
+			return err
+		}
+	}
+	writer, err := t.Versioned.Prepare(ctx, j.Version)
+	if err != nil {
+		return err
+	}
+	defer writer.Close()
 	s := openSink(writer, filepath.Join(j.Marks, j.Definition.Name+"-"+j.Version+"-"+fileName(t.Name)+".json"))
 	if j.Restart {
 		if err := s.done(ctx); err != nil {
@@ -174,10 +170,8 @@ func (j *Job) fill(ctx context.Context, t *Target, filled *Filled, report *Repor
 	if err := j.write(ctx, s, filled, report); err != nil {
 		return err
 	}
-	if t.Versioned != nil {
-		if err := t.Versioned.Switch(ctx, j.Version); err != nil {
-			return err
-		}
+	if err := t.Versioned.Switch(ctx, j.Version); err != nil {
+		return err
 	}
 	filled.Switched = true
 	if err := s.done(ctx); err != nil || before == "" { // rows without a version are somebody else's too

@@ -8,10 +8,8 @@ import (
 
 // Target is one store that is filled.
 type Target struct {
-	Name string // for messages: the store, or which of two
-	// Versioned is the store where it can be filled aside; else Writer writes in place.
+	Name      string // for messages: the store, or which of two
 	Versioned dimjoin.Versioned
-	Writer    dimjoin.Writer
 	Close     func() error
 }
 
