@@ -153,6 +153,12 @@ func checkOnline(t *testing.T, rng *rand.Rand, file, data string, rows []string)
 	if code, metrics := get(t, strings.TrimSuffix(url, "/v1/features")+"/metrics"); code != http.StatusOK || !strings.Contains(metrics, `mortise_online_requests_total{code="200"}`) {
 		t.Errorf("metrics: %d", code)
 	}
+	out := succeed(t, "status", "--embedded", data, "--http", strings.TrimSuffix(url, "/v1/features"))
+	for _, source := range []string{"impressions", "clicks", "queries"} {
+		if !regexp.MustCompile(`(?m)^  ` + source + ` +0  +2026-01-01 \d\d:\d\d:\d\d +0 +[1-9][\d,]* +0 +0 +the first row$`).MatchString(out) {
+			t.Errorf("status --http does not show the features of %s:\n%s", source, out)
+		}
+	}
 	p.stop()
 }
 

@@ -66,7 +66,7 @@ on the brokers that mortise has committed for.`,
 	f.load.register(cmd)
 	f.cluster.registerReader(cmd)
 	cmd.Flags().StringVar(&f.group, "group", "", "consumer group, when run was given one")
-	cmd.Flags().StringVar(&f.http, "http", "", "a running worker's address, as its --http says: show how it reads dimensions too")
+	cmd.Flags().StringVar(&f.http, "http", "", "a running worker's address, as its --http says: show how far its features are and how it reads dimensions too")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	return cmd
 }
@@ -101,16 +101,16 @@ func (c *console) status(ctx context.Context, f *statusFlags, args []string) err
 			return err
 		}
 	}
-	var dims []experiments.DimensionStatus
+	var worker *workerStatus
 	if f.http != "" {
-		if dims, err = workerDimensions(ctx, f.http); err != nil {
+		if worker, err = askWorker(ctx, f.http); err != nil {
 			return err
 		}
 	}
 	if f.json {
 		report := map[string]any{"pipelines": all}
 		if f.http != "" {
-			report["dimensions"] = dims
+			report["features"], report["dimensions"] = worker.features, worker.dimensions
 		}
 		if idle != nil {
 			report["idle_topics"] = idle
@@ -124,7 +124,8 @@ func (c *console) status(ctx context.Context, f *statusFlags, args []string) err
 		c.printStatus(&all[i])
 	}
 	if f.http != "" {
-		c.printDimensions(dims)
+		c.printFeatures(worker.features)
+		c.printDimensions(worker.dimensions)
 	}
 	for i, t := range idle {
 		if i == 0 {

@@ -1,47 +1,12 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/mortise-dev/mortise/dimjoin"
 	"github.com/mortise-dev/mortise/experiments"
 )
-
-// askWithin bounds the wait for a worker's answer.
-const askWithin = 5 * time.Second
-
-// workerDimensions asks a worker, at the address of its --http, how it reads
-// dimensions: that is known to the process alone.
-func workerDimensions(ctx context.Context, addr string) (all []experiments.DimensionStatus, err error) {
-	if !strings.Contains(addr, "://") {
-		addr = "http://" + strings.TrimPrefix(addr, "http://")
-	}
-	ctx, cancel := context.WithTimeout(ctx, askWithin)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(addr, "/")+"/status", nil)
-	if err != nil {
-		return nil, usageError{fmt.Errorf("--http: %w", err)}
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("--http: asking the worker: %w; it listens where its own --http says", err)
-	}
-	defer resp.Body.Close()
-	var statuses []experiments.Status
-	if err := json.NewDecoder(resp.Body).Decode(&statuses); err != nil {
-		return nil, fmt.Errorf("--http: %s does not answer as a worker does (%s): %w", addr, resp.Status, err)
-	}
-	for i := range statuses {
-		all = append(all, statuses[i].Dimensions...)
-	}
-	return all, nil
-}
 
 // printDimensions shows how a worker reads dimensions.
 func (c *console) printDimensions(all []experiments.DimensionStatus) {

@@ -23,25 +23,25 @@ var (
 
 var featureDescriptions = []*prometheus.Desc{featureEvents, featureLate, featureUnreadable, featureTiles, featureBytes, featureWatermark, featureComplete, featureLag}
 
-// bySource adds up what the tasks of each generation and source say: a process that
+// BySource adds up what the tasks of each generation and source say: a process that
 // shares a store may have several. The source is as far as the least of them.
-func bySource(all []experiments.FeatureStatus) (out []*experiments.FeatureStatus) {
+func BySource(all []experiments.FeatureStatus) (out []experiments.FeatureStatus) {
 	type key struct {
 		generation int
 		source     string
 	}
-	known := map[key]*experiments.FeatureStatus{}
+	known := map[key]int{} // in out
 	for i := range all {
 		f := &all[i]
 		k := key{f.Generation, f.Source}
-		sum := known[k]
-		if sum == nil {
-			own := *f
-			own.CompleteFromMS = maps.Clone(f.CompleteFromMS)
-			known[k] = &own
-			out = append(out, &own)
+		at, ok := known[k]
+		if !ok {
+			known[k] = len(out)
+			out = append(out, *f)
+			out[len(out)-1].CompleteFromMS = maps.Clone(f.CompleteFromMS)
 			continue
 		}
+		sum := &out[at]
 		sum.Writer.Events += f.Writer.Events
 		sum.Writer.Late += f.Writer.Late
 		sum.Writer.Tiles += f.Writer.Tiles

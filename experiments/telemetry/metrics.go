@@ -106,8 +106,8 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		for i := range s.Archives {
 			collectArchive(ch, &s.Archives[i])
 		}
-		for _, f := range bySource(s.Features) {
-			collectFeatures(ch, f)
+		for _, f := range BySource(s.Features) {
+			collectFeatures(ch, &f)
 		}
 		for i := range s.Dimensions {
 			collectDimension(ch, &s.Dimensions[i])
