@@ -121,7 +121,9 @@ func changeIn(t *testing.T, in tables) {
 	<-p.done
 	p, brokers, _ = live(t, data, run...)
 	replay("2")
-	await(t, "all changes to be in their tables", func() bool { return takenIn(t, brokers, "ct.debezium") == 1200 && takenIn(t, brokers, "ct.canal") == 1200 }, p)
+	await(t, "all changes to be in their tables", func() bool {
+		return takenIn(t, brokers, "ct.debezium") == 1200 && takenIn(t, brokers, "ct.canal") == 1200
+	}, p)
 	p.stop()
 
 	var imps strings.Builder

@@ -23,8 +23,9 @@ type Process struct {
 	Up string
 	// Wait bounds how long that takes. The default is 30 s.
 	Wait time.Duration
-	// Dir is removed when the process has ended for good; empty for nothing.
-	Dir string
+	// Dir is where it runs. It is removed when the process has ended, unless Keep is set.
+	Dir  string
+	Keep bool
 	// User is who runs it; nil for who runs the test.
 	User *syscall.Credential
 	// Env is added to the environment.
@@ -49,7 +50,11 @@ func New(up, program string, args ...string) *Process {
 // Start starts the server, which is not running, on what it has on disk.
 func (p *Process) Start(t testing.TB) {
 	t.Helper()
-	cmd := exec.Command("sh", append([]string{"-c", "exec 3<&0; " + supervise, "sh", p.Dir}, p.args...)...)
+	removed := p.Dir
+	if p.Keep {
+		removed = ""
+	}
+	cmd := exec.Command("sh", append([]string{"-c", "exec 3<&0; " + supervise, "sh", removed}, p.args...)...)
 	cmd.Env = append(os.Environ(), p.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.User}
 	cmd.Dir = p.Dir
@@ -80,31 +85,69 @@ func (p *Process) Start(t testing.TB) {
 	t.Fatalf("%s is not up after %v: %s", p.args[0], p.Wait, p.out.String())
 }
 
-// Kill ends the server by kill -9, if it runs.
+// Kill ends the server, and what it has started, by kill -9, if it runs.
 func (p *Process) Kill() {
-	if p.done != nil {
-		p.life.Close()
-		<-p.done
-		p.done = nil
+	if p.done == nil {
+		return
+	}
+	started := p.processes()
+	p.life.Close()
+	<-p.done
+	p.done = nil
+	for _, pid := range started {
+		_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended with the server
+	}
+	for _, pid := range started {
+		for isAlive(pid) {
+			<-time.After(time.Millisecond)
+		}
 	}
 }
 
 var supervised = regexp.MustCompile(`(?m)^supervised (\d+)$`)
 
-// Signal sends the server a signal, such as SIGSTOP, which freezes it.
+// Signal sends the server, and what it has started, a signal, such as SIGSTOP, which
+// freezes them.
 func (p *Process) Signal(t testing.TB, s syscall.Signal) {
 	t.Helper()
-	found := supervised.FindStringSubmatch(p.out.String())
-	if found == nil {
+	all := p.processes()
+	if len(all) == 0 {
 		t.Fatalf("%s does not run", p.args[0])
 	}
-	pid, err := strconv.Atoi(found[1])
-	if err == nil {
-		err = syscall.Kill(pid, s)
+	for i, pid := range all {
+		if err := syscall.Kill(pid, s); err != nil && i == 0 { // others come and go
+			t.Fatal(err)
+		}
 	}
+}
+
+// processes are the server and those that it has started, where the system tells.
+func (p *Process) processes() (all []int) {
+	found := supervised.FindStringSubmatch(p.out.String())
+	if p.done == nil || found == nil {
+		return nil
+	}
+	pid, _ := strconv.Atoi(found[1]) // it is digits
+	all = append(all, pid)
+	for i := 0; i < len(all); i++ {
+		children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", all[i])) // none elsewhere
+		for _, child := range bytes.Fields(children) {
+			if pid, err := strconv.Atoi(string(child)); err == nil {
+				all = append(all, pid)
+			}
+		}
+	}
+	return all
+}
+
+// isAlive reports whether a process runs; one that nobody has waited for does not.
+func isAlive(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		t.Fatal(err)
+		return false
 	}
+	state := text[bytes.LastIndexByte(text, ')')+1:]
+	return !bytes.HasPrefix(state, []byte(" Z")) && !bytes.HasPrefix(state, []byte(" X"))
 }
 
 // Output is what the server printed since it was started.
