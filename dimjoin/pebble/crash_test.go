@@ -4,18 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strconv"
-	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/dimjoin"
 	"github.com/mortise-dev/mortise/dimjoin/pebble"
+	"github.com/mortise-dev/mortise/internal/pebblefs/pebblefstest"
 )
 
 var crashDef = dimjoin.Definition{Name: "item", Key: []string{"id"}, Store: dimjoin.Store{Path: "/table"},
@@ -99,93 +96,42 @@ func checkCrash(opts pebble.Options) (at int, err error) {
 	return at, nil
 }
 
-// TestKillAnywhere ends the process before every change of the file system. What is
-// left is some write, rows and position together.
-func TestKillAnywhere(t *testing.T) {
-	for _, c := range []struct {
-		name    string
-		sync    bool
-		percent int // of what was not synced survives
-	}{{"kill", false, 100}, {"power loss, synced", true, 0}, {"power loss", false, 0}, {"power loss, some is left", false, 50}} {
-		t.Run(c.name, func(t *testing.T) {
-			mem := vfs.NewCrashableMem()
-			rnd := rand.New(rand.NewPCG(uint64(c.percent), 7))
-			var mu sync.Mutex
-			var done atomic.Int64
-			type crash struct {
-				fs          *vfs.MemFS
-				least, most int
-			}
-			var all []crash
-			fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
-				if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
-					mu.Lock()
-					least := int(done.Load())
-					left := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: c.percent, RNG: rnd})
-					all = append(all, crash{left, least, int(done.Load())})
-					mu.Unlock()
-				}
-				return nil
-			}))
-			db, err := pebble.Open(context.Background(), &crashDef, pebble.Options{Create: true, FS: fs, Sync: c.sync, MemTableBytes: 16 << 10})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for n := 1; n <= 60; n++ {
-				if err := crashWrite(db, n); err != nil {
-					t.Fatal(err)
-				}
-				done.Store(int64(n))
-			}
-			if err := db.Close(); err != nil {
-				t.Fatal(err)
-			}
-			if len(all) < 60 {
-				t.Fatalf("only %d changes of the file system", len(all))
-			}
-			for i, crash := range all {
-				at, err := checkCrash(pebble.Options{FS: crash.fs})
-				if kept := c.sync || c.percent == 100; err != nil || at > crash.most+1 || kept && at < crash.least {
-					t.Fatalf("crash %d, after write %d: at write %d, %v", i, crash.least, at, err)
-				}
-			}
-		})
-	}
+// writes is the history.
+var writes = &pebblefstest.Subject{
+	Dir: "/table",
+	Open: func(fs vfs.FS, sync bool) (pebblefstest.Writer, error) {
+		db, err := pebble.Open(context.Background(), &crashDef, pebble.Options{Create: true, FS: fs, Sync: sync, MemTableBytes: 16 << 10})
+		return crashWriter{db}, err
+	},
+	Check:   func(fs vfs.FS) (int, error) { return checkCrash(pebble.Options{FS: fs}) },
+	Corrupt: func(err error) bool { return errors.Is(err, pebble.ErrCorrupt) },
 }
 
-// A disk that fails in the background is an error of the next write, not the end of
-// the process, and rows are read on.
-func TestDiskFails(t *testing.T) {
-	var broken atomic.Bool
-	failure := errors.New("the disk is gone")
-	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if broken.Load() && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
-			return failure
-		}
-		return nil
-	}))
+type crashWriter struct{ *pebble.DB }
+
+func (w crashWriter) Write(n int) error { return crashWrite(w.DB, n) }
+
+// Use reads rows, which are there still, and does what cannot be done any more.
+func (w crashWriter) Use() error {
 	ctx := context.Background()
-	db, err := pebble.Open(ctx, &crashDef, pebble.Options{Create: true, FS: fs})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := db.Writer()
-	if err := w.Write(ctx, crashRecord(1)); err != nil {
-		t.Fatal(err)
-	}
-	broken.Store(true)
-	var failed error
-	for n := 0; failed == nil && n < 100; n++ {
-		failed = w.Write(ctx, crashRecord(8))
-	}
-	if failed == nil {
-		t.Fatal("a hundred writes to a broken disk succeeded")
-	}
 	l := []dimjoin.Lookup{{Key: crashRecord(1)[0].Key, AsOfMS: dimjoin.Latest}}
-	if err := db.Read(ctx, l); err != nil || l[0].Row == nil {
-		t.Errorf("reading after that: %v, %v", l[0].Row, err)
+	for range 2 {
+		if err := w.Read(ctx, l); err != nil || l[0].Row == nil {
+			return fmt.Errorf("reading what has stopped: %v, %w", l[0].Row, err)
+		}
 	}
-	if err := db.Close(); err != nil {
-		t.Error(err)
+	_, err := w.Prepare(ctx, "next")
+	_, noted := w.Notes(ctx, [][]byte{l[0].Key})
+	if err == nil || noted == nil || w.Switch(ctx, "next") == nil || w.DiskBytes() != 0 {
+		return errors.New("a table that has stopped goes on")
 	}
+	return nil
+}
+
+func TestKillAnywhere(t *testing.T) { pebblefstest.KillAnywhere(t, writes, 60, 60) }
+
+func TestFailsInTheBackground(t *testing.T) { pebblefstest.FailsInTheBackground(t, writes) }
+
+func TestDamageFoundInTheBackground(t *testing.T) {
+	pebblefstest.DamageFoundInTheBackground(t, writes)
 }

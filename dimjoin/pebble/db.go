@@ -6,13 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/mortise-dev/mortise/dimjoin"
+	"github.com/mortise-dev/mortise/internal/pebblefs"
 )
 
 // DB is an open table: a dimjoin.Table, and dimjoin.Versioned.
@@ -20,9 +19,7 @@ type DB struct {
 	def     *dimjoin.Definition
 	opts    Options
 	packing *dimjoin.Packing
-	lock    *pebble.Lock
-	pdb     *pebble.DB
-	fatal   atomic.Pointer[error] // what ended Pebble's ability to write
+	dir     *pebblefs.Directory
 
 	mu       sync.RWMutex      // a read sees one version and all of it: held while it begins
 	current  string            // the version that is read; empty: version 0, which has no name
@@ -30,7 +27,8 @@ type DB struct {
 }
 
 // Open opens the table of a dimension, in the directory that its store names. One
-// process at a time has it open.
+// process at a time has it open. An error that wraps ErrCorrupt says that it does not
+// verify.
 func Open(ctx context.Context, def *dimjoin.Definition, opts Options) (*DB, error) {
 	opts.EnsureDefaults()
 	db := &DB{def: def, opts: opts, versions: map[string]uint32{"": 0}}
@@ -47,104 +45,54 @@ func (db *DB) open(ctx context.Context) (err error) {
 	if db.packing, err = dimjoin.NewPacking(db.def.Fields); err != nil {
 		return err
 	}
-	dir := db.def.Store.Path
-	if _, err := db.opts.FS.Stat(dir); errors.Is(err, fs.ErrNotExist) && !db.opts.Create {
-		return errors.New("there is no table: fill it with mortise load")
-	}
-	if err := db.opts.FS.MkdirAll(dir, 0o777); err != nil {
-		return err
-	}
-	if db.lock, err = pebble.LockDirectory(dir, db.opts.FS); err != nil {
-		return fmt.Errorf("another process may have it open, such as a run or mortise load, and only one can: %w", err)
-	}
 	if !db.opts.Create {
-		if desc, err := pebble.Peek(dir, db.opts.FS); err == nil && !desc.Exists {
-			return errors.Join(errors.New("there is no table in this directory: fill it with mortise load"), db.lock.Close())
+		if err := db.checkThere(); err != nil {
+			return err
 		}
 	}
-	if db.pdb, err = openPebble(dir, db.pebbleOptions()); err != nil {
-		return errors.Join(err, db.lock.Close())
+	if db.dir, err = pebblefs.OpenDirectory(db.def.Store.Path, db.opts.directory()); err != nil {
+		return err
 	}
 	if err := db.load(); err != nil {
-		return errors.Join(err, db.Close())
+		return errors.Join(err, db.dir.Close())
 	}
 	return nil
 }
 
-// openPebble opens Pebble, which gives up on some damage by a panic.
-func openPebble(dir string, opts *pebble.Options) (pdb *pebble.DB, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("it is damaged: %v", p)
-		}
-	}()
-	pdb, err = pebble.Open(dir, opts)
-	if err != nil && strings.Contains(err.Error(), "comparer name from file") { // it has no error of its own
-		return nil, fmt.Errorf("another version of Mortise made it, or another program: fill a new directory with mortise load (%w)", err)
+// checkThere says that nobody has filled the table.
+func (db *DB) checkThere() error {
+	dir := db.def.Store.Path
+	if _, err := db.opts.FS.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return errors.New("there is no table: fill it with mortise load")
 	}
-	return pdb, err
+	if desc, err := pebble.Peek(dir, db.opts.FS); err == nil && !desc.Exists {
+		return errors.New("there is no table in this directory: fill it with mortise load")
+	}
+	return nil
 }
 
 // load reads the format and the versions.
 func (db *DB) load() error {
-	found, closer, err := db.pdb.Get([]byte{keepFormat})
-	switch {
-	case errors.Is(err, pebble.ErrNotFound):
-		return db.pdb.Set([]byte{keepFormat}, []byte(format), pebble.Sync)
-	case err != nil:
+	if err := db.dir.CheckFormat([]byte{keepFormat}, format); err != nil {
 		return err
 	}
-	known := string(found) == format
-	text := string(found)
-	if err := closer.Close(); err != nil {
-		return err
-	}
-	if !known {
-		return fmt.Errorf("it has format %q, and this version reads %q: fill it again, or use the version that made it", text, format)
-	}
-	if found, closer, err = db.pdb.Get([]byte{keepCurrent}); err == nil {
-		db.current = string(found)
-		err = closer.Close()
-	}
-	if err != nil && !errors.Is(err, pebble.ErrNotFound) {
-		return err
-	}
-	it, err := db.pdb.NewIter(&pebble.IterOptions{LowerBound: []byte{keepVersion}, UpperBound: []byte{keepVersion + 1}})
+	current, err := db.dir.Get([]byte{keepCurrent})
 	if err != nil {
 		return err
 	}
-	for ok := it.First(); ok; ok = it.Next() {
-		if len(it.Value()) != 4 {
-			return errors.Join(fmt.Errorf("version %q is damaged", it.Key()[1:]), it.Close())
+	db.current = string(current)
+	err = db.dir.Scan([]byte{keepVersion}, []byte{keepVersion + 1}, func(name, number []byte) error {
+		if len(number) != 4 {
+			return fmt.Errorf("version %q: %w", name[1:], ErrCorrupt)
 		}
-		db.versions[string(it.Key()[1:])] = binary.BigEndian.Uint32(it.Value())
-	}
-	if err := it.Close(); err != nil {
+		db.versions[string(name[1:])] = binary.BigEndian.Uint32(number)
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	if _, ok := db.versions[db.current]; !ok {
-		return fmt.Errorf("the current version %q is not there", db.current)
-	}
-	return nil
-}
-
-// apply writes a batch, all of it or none. After an error of Pebble's nothing can be
-// written until the directory is opened again, and whether the batch was is unknown.
-func (db *DB) apply(batch *pebble.Batch) (err error) {
-	if failed := db.fatal.Load(); failed != nil {
-		return *failed
-	}
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%v", p)
-			db.fatal.CompareAndSwap(nil, &err)
-		}
-	}()
-	if err := batch.Commit(pebble.Sync); err != nil {
-		return err
-	}
-	if failed := db.fatal.Load(); failed != nil {
-		return *failed
+		return fmt.Errorf("the current version %q is not there: %w", db.current, ErrCorrupt)
 	}
 	return nil
 }
@@ -155,27 +103,12 @@ func (db *DB) fail(doing string, err error) error {
 }
 
 // DiskBytes is what the directory takes on disk.
-func (db *DB) DiskBytes() int64 { return int64(db.pdb.Metrics().DiskSpaceUsage()) }
+func (db *DB) DiskBytes() int64 { return db.dir.DiskBytes() }
 
 // Close implements dimjoin.Table.
 func (db *DB) Close() error {
-	var err error
-	if db.fatal.Load() == nil { // otherwise Pebble may wait for itself for ever
-		err = errors.Join(db.pdb.Close(), db.lock.Close())
-	}
-	if err != nil {
+	if err := db.dir.Close(); err != nil {
 		return db.fail("closing", err)
 	}
 	return nil
-}
-
-// logger keeps Pebble's fatal errors for the next write to return. By default
-// Pebble would end the process.
-type logger struct{ db *DB }
-
-func (logger) Infof(string, ...any)  {}
-func (logger) Errorf(string, ...any) {}
-func (l logger) Fatalf(text string, args ...any) {
-	err := fmt.Errorf(text, args...)
-	l.db.fatal.CompareAndSwap(nil, &err)
 }

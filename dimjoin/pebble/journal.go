@@ -2,12 +2,11 @@ package pebble
 
 import (
 	"context"
-	"errors"
-	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/mortise-dev/mortise/dimjoin"
+	"github.com/mortise-dev/mortise/internal/pebblefs"
 )
 
 // A DB is a dimjoin.Journal: its current version takes change streams in. Notes
@@ -17,18 +16,22 @@ import (
 // Notes implements dimjoin.Journal.
 func (db *DB) Notes(ctx context.Context, keys [][]byte) ([][]byte, error) {
 	w := db.Writer()
-	notes := make([][]byte, len(keys))
-	var place []byte
+	places := make([][]byte, len(keys)) // which stay ours when Pebble stops, unlike keys
 	for i, key := range keys {
-		if i%256 == 0 && ctx.Err() != nil {
-			return nil, ctx.Err()
+		places[i] = noteKey(nil, w.version, key)
+	}
+	notes := make([][]byte, len(keys))
+	err := db.dir.Do(func(pdb *pebble.DB) (err error) {
+		for i := 0; i < len(places) && err == nil; i++ {
+			if i%256 == 0 && ctx.Err() != nil {
+				return ctx.Err()
+			}
+			notes[i], err = pebblefs.Get(pdb, places[i])
 		}
-		place = noteKey(place[:0], w.version, key)
-		found, err := db.get(place)
-		if err != nil {
-			return nil, db.fail("reading", err)
-		}
-		notes[i] = found
+		return db.dir.ReadError(err)
+	})
+	if err != nil {
+		return nil, db.fail("reading", err)
 	}
 	return notes, nil
 }
@@ -38,31 +41,17 @@ func (db *DB) Position(ctx context.Context, name string) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	found, err := db.get(positionKey(db.Writer().version, name))
+	found, err := db.dir.Get(positionKey(db.Writer().version, name))
 	if err != nil {
 		return nil, db.fail("reading", err)
 	}
 	return found, nil
 }
 
-// get returns a copy of a value; nil where there is none.
-func (db *DB) get(key []byte) ([]byte, error) {
-	found, closer, err := db.pdb.Get(key)
-	switch {
-	case errors.Is(err, pebble.ErrNotFound):
-		return nil, nil
-	case err != nil:
-		return nil, err
-	}
-	out := append([]byte{}, found...)
-	return slices.Clip(out), closer.Close()
-}
-
 // Apply implements dimjoin.Journal.
 func (db *DB) Apply(ctx context.Context, c *dimjoin.Commit) error {
 	w := db.Writer()
-	batch := db.pdb.NewBatch()
-	defer func() { _ = batch.Close() }() // it only lets go of memory
+	batch := db.dir.NewBatch()
 	if err := w.fill(ctx, batch, c.Records, 0); err != nil {
 		return err
 	}

@@ -1,8 +1,8 @@
 package pebble
 
 import (
-	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/bloom"
+	"errors"
+
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/mortise-dev/mortise/internal/pebblefs"
@@ -32,38 +32,26 @@ func (o *Options) EnsureDefaults() {
 	if o.FS == nil {
 		o.FS = vfs.Default
 	}
-	if o.CacheBytes <= 0 {
-		o.CacheBytes = 64 << 20
-	}
-	if o.MemTableBytes == 0 {
-		o.MemTableBytes = 16 << 20
-	}
 }
 
-// memTables is how many memtables Pebble may hold.
-const memTables = 4
+// ErrCorrupt says that a table does not verify.
+var ErrCorrupt = errors.New("the table is damaged")
 
-func (db *DB) pebbleOptions() *pebble.Options {
-	o := &pebble.Options{
-		FS:   pebblefs.HandOverInOrder(db.opts.FS),
-		Lock: db.lock,
-		// Pebble takes memtables out of the cache's size.
-		CacheSize:                   db.opts.CacheBytes + memTables*int64(db.opts.MemTableBytes),
-		MemTableSize:                db.opts.MemTableBytes,
-		MemTableStopWritesThreshold: memTables,
-		L0CompactionThreshold:       2,
-		L0StopWritesThreshold:       32,
-		LBaseMaxBytes:               64 << 20,
-		FormatMajorVersion:          pebble.FormatNewest,
-		Comparer:                    comparer,
-		Logger:                      logger{db},
-		// Who reads gets the error too. By default it would end the process.
-		EventListener: &pebble.EventListener{DataCorruption: func(pebble.DataCorruptionInfo) {}},
+var errForeign = errors.New("another version of Mortise made it, or another program: fill a new directory with mortise load")
+
+// again is the way out where a table cannot be opened or used.
+const again = "remove the directory, and fill it again with mortise load or from its change stream"
+
+func (o *Options) directory() pebblefs.Options {
+	return pebblefs.Options{
+		What:          "rows",
+		Corrupt:       ErrCorrupt,
+		Foreign:       errForeign,
+		Again:         again,
+		Comparer:      comparer,
+		FS:            o.FS,
+		Sync:          o.Sync,
+		CacheBytes:    o.CacheBytes,
+		MemTableBytes: o.MemTableBytes,
 	}
-	if db.opts.Sync {
-		o.FS = db.opts.FS
-	}
-	o.Levels[0] = pebble.LevelOptions{BlockSize: 8 << 10, IndexBlockSize: 64 << 10, FilterPolicy: bloom.FilterPolicy(10)}
-	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
-	return o
 }

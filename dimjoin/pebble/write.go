@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -44,8 +45,7 @@ func (w *Writer) WriteAt(ctx context.Context, records []dimjoin.Record, position
 }
 
 func (w *Writer) write(ctx context.Context, records []dimjoin.Record, positions map[string][]byte, batchBytes int) error {
-	batch := w.db.pdb.NewBatch()
-	defer func() { _ = batch.Close() }() // it only lets go of memory
+	batch := w.db.dir.NewBatch()
 	if err := w.fill(ctx, batch, records, batchBytes); err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (w *Writer) apply(batch *pebble.Batch) error {
 	if number, ok := w.db.versions[w.name]; !ok || number != w.version {
 		return w.fail(errors.New("it was dropped"))
 	}
-	if err := w.db.apply(batch); err != nil {
+	if err := w.db.dir.Commit(batch); err != nil {
 		return w.fail(err)
 	}
 	return nil
@@ -124,15 +124,12 @@ func (w *Writer) Positions(ctx context.Context) (map[string][]byte, error) {
 		return nil, err
 	}
 	from, to := span(keepPosition, w.version)
-	it, err := w.db.pdb.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
-	if err != nil {
-		return nil, w.db.fail("reading", err)
-	}
 	out := map[string][]byte{}
-	for ok := it.First(); ok; ok = it.Next() {
-		out[string(it.Key()[len(from):])] = slices.Clone(it.Value())
-	}
-	if err := it.Close(); err != nil {
+	err := w.db.dir.Scan(from, to, func(key, position []byte) error {
+		out[string(key[len(from):])] = slices.Clone(position)
+		return nil
+	})
+	if err != nil {
 		return nil, w.db.fail("reading", err)
 	}
 	return out, nil
@@ -153,7 +150,7 @@ func (db *DB) Prepare(ctx context.Context, version string) (dimjoin.Writer, erro
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	if version == "" || ctx.Err() != nil {
-		return nil, db.fail("preparing a version of", cmpErr(ctx.Err(), errors.New("it has no name")))
+		return nil, db.fail("preparing a version of", cmp.Or(ctx.Err(), errors.New("it has no name")))
 	}
 	number, ok := db.versions[version]
 	if !ok {
@@ -161,8 +158,7 @@ func (db *DB) Prepare(ctx context.Context, version string) (dimjoin.Writer, erro
 			number = max(number, taken)
 		}
 		number++
-		batch := db.pdb.NewBatch()
-		defer func() { _ = batch.Close() }()
+		batch := db.dir.NewBatch()
 		if err := db.fillVersion(batch, version, number); err != nil {
 			return nil, db.fail("preparing version "+version+" of", err)
 		}
@@ -179,7 +175,7 @@ func (db *DB) fillVersion(batch *pebble.Batch, version string, number uint32) er
 	if err := batch.Set(append([]byte{keepVersion}, version...), binary.BigEndian.AppendUint32(nil, number), nil); err != nil {
 		return err
 	}
-	return db.apply(batch)
+	return db.dir.Commit(batch)
 }
 
 func (db *DB) deleteRows(batch *pebble.Batch, number uint32) error {
@@ -192,13 +188,6 @@ func (db *DB) deleteRows(batch *pebble.Batch, number uint32) error {
 	return nil
 }
 
-func cmpErr(first, second error) error {
-	if first != nil {
-		return first
-	}
-	return second
-}
-
 // Switch implements dimjoin.Versioned. What was written of the version is on disk
 // before it is read.
 func (db *DB) Switch(ctx context.Context, version string) error {
@@ -206,7 +195,7 @@ func (db *DB) Switch(ctx context.Context, version string) error {
 	if err := ctx.Err(); err != nil {
 		return db.fail(doing, err)
 	}
-	if err := db.pdb.Flush(); err != nil {
+	if err := db.dir.Flush(); err != nil {
 		return db.fail(doing, err)
 	}
 	db.mu.Lock()
@@ -214,12 +203,11 @@ func (db *DB) Switch(ctx context.Context, version string) error {
 	if _, ok := db.versions[version]; !ok || version == "" {
 		return db.fail(doing, errors.New("it was never filled"))
 	}
-	batch := db.pdb.NewBatch()
-	defer func() { _ = batch.Close() }()
+	batch := db.dir.NewBatch()
 	if err := batch.Set([]byte{keepCurrent}, []byte(version), nil); err != nil {
 		return db.fail(doing, err)
 	}
-	if err := db.apply(batch); err != nil {
+	if err := db.dir.Commit(batch); err != nil {
 		return db.fail(doing, err)
 	}
 	db.current = version
@@ -240,14 +228,13 @@ func (db *DB) Drop(ctx context.Context, version string) error {
 	case !ok:
 		return nil
 	}
-	batch := db.pdb.NewBatch()
-	defer func() { _ = batch.Close() }()
+	batch := db.dir.NewBatch()
 	err := db.deleteRows(batch, number)
 	if err == nil && version != "" {
 		err = batch.Delete(append([]byte{keepVersion}, version...), nil)
 	}
 	if err == nil {
-		err = db.apply(batch)
+		err = db.dir.Commit(batch)
 	}
 	if err != nil {
 		return db.fail(doing, err)

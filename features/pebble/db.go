@@ -6,11 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"slices"
 	"sync"
-	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -30,11 +27,8 @@ const format = "1"
 
 // DB is an open directory of tiles: a features.Store.
 type DB struct {
-	dir   string
-	opts  Options
-	lock  io.Closer
-	pdb   *pebble.DB
-	watch *pebblefs.Watch // over Pebble's files
+	path string
+	dir  *pebblefs.Directory
 
 	mu        sync.Mutex
 	numbers   map[string]map[string]uint32
@@ -45,78 +39,29 @@ type DB struct {
 // features.ErrCorrupt says that they do not verify: Wipe and reading the sources
 // again is the way out.
 func Open(dir string, opts Options) (*DB, error) {
-	opts.EnsureDefaults()
-	db := &DB{dir: dir, opts: opts, numbers: map[string]map[string]uint32{}, positions: map[string][]byte{}}
-	db.watch = db.newWatch()
-	if err := db.open(); err != nil {
+	db := &DB{path: dir, numbers: map[string]map[string]uint32{}, positions: map[string][]byte{}}
+	if err := db.open(opts); err != nil {
 		return nil, fmt.Errorf("opening the feature store in %s: %w", dir, err)
 	}
 	return db, nil
 }
 
-func (db *DB) open() (err error) {
-	if err := db.opts.FS.MkdirAll(db.dir, 0o777); err != nil {
+func (db *DB) open(opts Options) (err error) {
+	if db.dir, err = pebblefs.OpenDirectory(db.path, opts.directory()); err != nil {
 		return err
 	}
-	if db.lock, err = db.opts.FS.Lock(db.opts.FS.PathJoin(db.dir, "LOCK")); err != nil {
-		return fmt.Errorf("another process may have it open: %w", err)
-	}
-	if err := db.checkDamage(); err != nil {
-		return errors.Join(err, db.lock.Close())
-	}
-	if err := db.openPebble(); err != nil {
-		return errors.Join(err, db.lock.Close())
-	}
 	if err := db.load(); err != nil {
-		return errors.Join(err, db.Close())
+		return errors.Join(err, db.dir.Close())
 	}
 	return nil
 }
 
-// readError says of an error that is not the file system's that the tiles do not verify.
-func readError(err error) error {
-	if err == nil || errors.Is(err, features.ErrCorrupt) || isEnvironment(err) {
+// load reads the rows that are kept in memory.
+func (db *DB) load() error {
+	if err := db.dir.CheckFormat([]byte{rowFormat}, format); err != nil {
 		return err
 	}
-	return fmt.Errorf("%w: %w", err, features.ErrCorrupt)
-}
-
-// isEnvironment tells an error of the file system, which another attempt may not
-// see, from one about what the files hold. A file that should exist and does not
-// is the latter.
-func isEnvironment(err error) bool {
-	var path *fs.PathError
-	var errno syscall.Errno
-	return (errors.As(err, &path) || errors.As(err, &errno)) && !errors.Is(err, fs.ErrNotExist)
-}
-
-// load reads the rows that are kept in memory.
-func (db *DB) load() error { return db.watch.Do(db.loadRows) }
-
-func (db *DB) loadRows() error {
-	found, closer, err := db.pdb.Get([]byte{rowFormat})
-	switch {
-	case errors.Is(err, pebble.ErrNotFound):
-		return db.pdb.Set([]byte{rowFormat}, []byte(format), pebble.Sync)
-	case err != nil:
-		return readError(err)
-	}
-	known := string(found) == format
-	text := string(found)
-	if err := closer.Close(); err != nil {
-		return readError(err)
-	}
-	if !known {
-		return fmt.Errorf("it has format %q, and this version reads %q: wipe it, or use the version that made it", text, format)
-	}
-	it, err := db.pdb.NewIter(&pebble.IterOptions{LowerBound: []byte{rowNumber}, UpperBound: []byte{rowPosition + 1}})
-	if err != nil {
-		return readError(err)
-	}
-	for ok := it.First(); ok && err == nil; ok = it.Next() {
-		err = db.loadRow(it.Key(), it.Value())
-	}
-	return errors.Join(err, readError(it.Close()))
+	return db.dir.Scan([]byte{rowNumber}, []byte{rowPosition + 1}, db.loadRow)
 }
 
 func (db *DB) loadRow(key, value []byte) error {
@@ -146,7 +91,7 @@ func (db *DB) Numbers(_ context.Context, scope string, names []string) ([]uint32
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	known := db.scope(scope)
-	batch := db.pdb.NewBatch()
+	batch := db.dir.NewBatch()
 	out, made := make([]uint32, len(names)), map[string]uint32{}
 	for i, name := range names {
 		number, ok := known[name]
@@ -166,7 +111,7 @@ func (db *DB) Numbers(_ context.Context, scope string, names []string) ([]uint32
 		return out, batch.Close()
 	}
 	if err := db.apply(batch); err != nil {
-		return nil, fmt.Errorf("writing to the feature store in %s: %w", db.dir, err)
+		return nil, fmt.Errorf("writing to the feature store in %s: %w", db.path, err)
 	}
 	for name, number := range made {
 		known[name] = number
@@ -187,13 +132,13 @@ func (db *DB) Positions(context.Context) (map[string][]byte, error) {
 
 // Read implements features.Store. Keys in order are read the fastest.
 func (db *DB) Read(ctx context.Context, keys []features.Key, fn func(i int, chunk []byte) error) error {
-	return db.watch.Do(func() error { return db.read(ctx, keys, fn) })
+	return db.dir.Do(func(pdb *pebble.DB) error { return db.read(ctx, pdb, keys, fn) })
 }
 
-func (db *DB) read(ctx context.Context, keys []features.Key, fn func(i int, chunk []byte) error) error {
-	it, err := db.pdb.NewIter(&pebble.IterOptions{LowerBound: []byte{rowChunk}, UpperBound: []byte{rowChunk + 1}})
+func (db *DB) read(ctx context.Context, pdb *pebble.DB, keys []features.Key, fn func(i int, chunk []byte) error) error {
+	it, err := pdb.NewIter(&pebble.IterOptions{LowerBound: []byte{rowChunk}, UpperBound: []byte{rowChunk + 1}})
 	if err != nil {
-		return fmt.Errorf("reading the feature store in %s: %w", db.dir, readError(err))
+		return fmt.Errorf("reading the feature store in %s: %w", db.path, db.dir.ReadError(err))
 	}
 	key := make([]byte, 0, 300)
 	for i := range keys {
@@ -203,7 +148,7 @@ func (db *DB) read(ctx context.Context, keys []features.Key, fn func(i int, chun
 		key = keys[i].Append(append(key[:0], rowChunk))
 		if !it.SeekPrefixGE(key) {
 			if err := it.Error(); err != nil {
-				return fmt.Errorf("reading the feature store in %s: %w", db.dir, readError(errors.Join(err, it.Close())))
+				return fmt.Errorf("reading the feature store in %s: %w", db.path, db.dir.ReadError(errors.Join(err, it.Close())))
 			}
 			continue
 		}
@@ -212,7 +157,7 @@ func (db *DB) read(ctx context.Context, keys []features.Key, fn func(i int, chun
 		}
 	}
 	if err := it.Close(); err != nil {
-		return fmt.Errorf("reading the feature store in %s: %w", db.dir, readError(err))
+		return fmt.Errorf("reading the feature store in %s: %w", db.path, db.dir.ReadError(err))
 	}
 	return nil
 }
@@ -222,9 +167,9 @@ func (db *DB) Commit(ctx context.Context, c *features.Commit) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	batch := db.pdb.NewBatchWithSize(batchBytes(c))
+	batch := db.dir.NewBatchWithSize(batchBytes(c))
 	if err := fill(batch, c); err != nil {
-		return fmt.Errorf("writing to the feature store in %s: %w", db.dir, errors.Join(err, batch.Close()))
+		return fmt.Errorf("writing to the feature store in %s: %w", db.path, errors.Join(err, batch.Close()))
 	}
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -232,7 +177,7 @@ func (db *DB) Commit(ctx context.Context, c *features.Commit) error {
 		return errors.Join(features.ErrFenced, batch.Close())
 	}
 	if err := db.apply(batch); err != nil {
-		return fmt.Errorf("writing to the feature store in %s: %w", db.dir, err)
+		return fmt.Errorf("writing to the feature store in %s: %w", db.path, err)
 	}
 	if c.After == nil {
 		delete(db.positions, c.Task)
@@ -290,34 +235,27 @@ func bounds(shard uint16, r *features.Range) (from, to []byte) {
 // can be written until the directory is opened again, and whether the batch was is
 // unknown.
 func (db *DB) apply(batch *pebble.Batch) error {
-	if err := db.watch.Do(func() error { return batch.Commit(pebble.Sync) }); err != nil {
+	if err := db.dir.Commit(batch); err != nil {
 		return err // and the batch may be Pebble's still
 	}
 	return batch.Close()
 }
 
 // DiskBytes is what the directory takes on disk.
-func (db *DB) DiskBytes() int64 { return int64(db.pdb.Metrics().DiskSpaceUsage()) }
+func (db *DB) DiskBytes() int64 { return db.dir.DiskBytes() }
 
 // Flush writes what was committed to tables.
 func (db *DB) Flush() error {
-	if err := db.watch.Do(db.pdb.Flush); err != nil {
-		return fmt.Errorf("flushing the feature store in %s: %w", db.dir, err)
+	if err := db.dir.Flush(); err != nil {
+		return fmt.Errorf("flushing the feature store in %s: %w", db.path, err)
 	}
 	return nil
 }
 
 // Close closes the directory.
 func (db *DB) Close() error {
-	var err error
-	if db.watch.Failed() == nil { // otherwise Pebble stands still for ever
-		err = db.watch.Do(db.pdb.Close)
-	}
-	if db.watch.Failed() != nil {
-		db.watch.Quiesce()
-	}
-	if err = errors.Join(err, db.lock.Close()); err != nil {
-		return fmt.Errorf("closing the feature store in %s: %w", db.dir, err)
+	if err := db.dir.Close(); err != nil {
+		return fmt.Errorf("closing the feature store in %s: %w", db.path, err)
 	}
 	return nil
 }

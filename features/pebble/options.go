@@ -1,12 +1,10 @@
 package pebble
 
 import (
-	"fmt"
-
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/mortise-dev/mortise/features"
 	"github.com/mortise-dev/mortise/internal/pebblefs"
 )
 
@@ -27,48 +25,15 @@ type Options struct {
 	MemTableBytes uint64
 }
 
-// EnsureDefaults fills in zero fields.
-func (o *Options) EnsureDefaults() {
-	if o.FS == nil {
-		o.FS = vfs.Default
+func (o *Options) directory() pebblefs.Options {
+	return pebblefs.Options{
+		What:          "tiles",
+		Corrupt:       features.ErrCorrupt,
+		Again:         "start again: they are made anew",
+		Merger:        &pebble.Merger{Name: "mortise.tiles.1", Merge: newValueMerger},
+		FS:            o.FS,
+		Sync:          o.Sync,
+		CacheBytes:    o.CacheBytes,
+		MemTableBytes: o.MemTableBytes,
 	}
-	if o.CacheBytes <= 0 {
-		o.CacheBytes = 64 << 20
-	}
-	if o.MemTableBytes == 0 {
-		o.MemTableBytes = 16 << 20
-	}
-}
-
-// memTables is how many memtables Pebble may hold: one that is written to, and
-// those that wait for it to be written to tables.
-const memTables = 4
-
-func (db *DB) pebbleOptions() *pebble.Options {
-	o := &pebble.Options{
-		FS: pebblefs.HandOverInOrder(db.watch.FS(db.opts.FS)),
-		// Pebble takes memtables out of the cache's size.
-		CacheSize:                   db.opts.CacheBytes + memTables*int64(db.opts.MemTableBytes),
-		MemTableSize:                db.opts.MemTableBytes,
-		MemTableStopWritesThreshold: memTables,
-		L0CompactionThreshold:       2,
-		L0StopWritesThreshold:       32,
-		LBaseMaxBytes:               64 << 20,
-		FormatMajorVersion:          pebble.FormatNewest,
-		Merger:                      &pebble.Merger{Name: "mortise.tiles.1", Merge: newValueMerger},
-		Logger:                      logger{db},
-		// Who reads gets the error too. By default it would end the process.
-		EventListener: &pebble.EventListener{
-			DataCorruption:  func(pebble.DataCorruptionInfo) {},
-			BackgroundError: func(err error) { db.watch.Stand(fmt.Errorf("compacting tiles: %w", err)) },
-			FlushBegin:      func(pebble.FlushInfo) { db.watch.AtWork() },
-			CompactionBegin: func(pebble.CompactionInfo) { db.watch.AtWork() },
-		},
-	}
-	if db.opts.Sync {
-		o.FS = db.watch.FS(db.opts.FS)
-	}
-	o.Levels[0] = pebble.LevelOptions{BlockSize: 8 << 10, IndexBlockSize: 64 << 10, FilterPolicy: bloom.FilterPolicy(10)}
-	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
-	return o
 }

@@ -1,5 +1,6 @@
-// Package pebblefs is what the users of Pebble agree on about its files. It
-// serves joiner/disk and features/pebble.
+// Package pebblefs is what the users of Pebble agree on about its files and its
+// failures. It serves joiner/disk, features/pebble and dimjoin/pebble; the latter two
+// have it open their directories too.
 package pebblefs
 
 import (

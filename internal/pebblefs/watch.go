@@ -47,7 +47,7 @@ type WatchOptions struct {
 func NewWatch(opts WatchOptions) *Watch { return &Watch{opts: opts, stopped: make(chan struct{})} }
 
 // FS is the file system that Pebble is to use.
-func (w *Watch) FS(fs vfs.FS) vfs.FS { return watchedFS{fs, w} }
+func (w *Watch) FS(fs vfs.FS) vfs.FS { return watchedFS{manifestFirst{fs}, w} }
 
 // AtWork says that Pebble is open, and works in the background. Until then it gets
 // errors as they are: who opens it is told.
