@@ -156,3 +156,21 @@ func TestSecretsAreNotShown(t *testing.T) {
 		}
 	}
 }
+
+func TestLintLooksIntoFilesOfDimensions(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	items := filepath.Join(dir, "items.csv")
+	file := write(t, filepath.Join(dir, "feed.yaml"), strings.NewReplacer("instance:\n  select: [pos]", "dimensions:\n  item: {key: pos, store: {file: {path: "+items+"}}, fields: {category: string}}\ninstance:\n  select: [pos, item.category]").Replace(feed))
+	if r := execute(t, "lint", file); r.code != exitDone {
+		t.Errorf("without the file: %+v", r)
+	}
+	write(t, items, "pos,category\n1,a\nfirst,b\n")
+	r := execute(t, "lint", file)
+	if want := file + ":24:"; r.code != exitLint || !strings.Contains(r.out, want) || !strings.Contains(r.out, "error[bad-dimension]") || !strings.Contains(r.out, items+":3: column pos (1): \"first\" is no int") {
+		t.Errorf("with a fault on line 3: %+v", r)
+	}
+	if r := execute(t, "lint", "--no-environment", file); r.code != exitDone {
+		t.Errorf("--no-environment: %+v", r)
+	}
+}

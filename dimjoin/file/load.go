@@ -80,6 +80,9 @@ func load(ctx context.Context, name string, r content, sizeBytes int64, def *dim
 	from, release, err := l.open(name, r, sizeBytes, opts)
 	var c *contents
 	if err == nil {
+		if opts.firstRows > 0 {
+			from = &firstRows{from, opts.firstRows}
+		}
 		c, err = l.load(ctx, from)
 		release()
 	}

@@ -23,6 +23,8 @@ type Options struct {
 	// OpenBucket opens the bucket of a URL such as s3://bucket/folder. Without it paths
 	// that are URLs are refused.
 	OpenBucket func(ctx context.Context, place string) (Bucket, error)
+
+	firstRows int // ends the file after that many; 0: it has an end of its own
 }
 
 // EnsureDefaults fills in zero fields.

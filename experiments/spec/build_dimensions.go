@@ -47,7 +47,7 @@ func (l *loader) dimension(e *entry, main *sourceNode) (Dimension, bool) {
 	var whole bool
 	def.Fields, whole = l.fields(n.get("fields"), "declare the fields that instances read")
 	if store := n.get("store"); store != nil && store.kind == mapNode {
-		def.Store = l.store(store, &def.Definition, false)
+		def.Store, def.storeAt = l.store(store, &def.Definition, false), storePlace(store)
 		if err := dimjoin.CheckAsOf(&def.Store, def.AsOf); err != nil {
 			l.fail(n.get("as_of").at, BadDimension, "%s", err)
 		}
@@ -114,6 +114,14 @@ func (l *loader) store(n *node, def *dimjoin.Definition, nested bool) dimjoin.St
 		out.AB = l.sides(b, def)
 	}
 	return out
+}
+
+// storePlace is where a store says what it is: its path, or else its kind.
+func storePlace(n *node) place {
+	if path := n.get("file").get("path"); path != nil {
+		return path.at
+	}
+	return n.at
 }
 
 var sqlDrivers = []string{"postgres", "mysql"}

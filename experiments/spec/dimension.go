@@ -11,6 +11,14 @@ type Dimension struct {
 	dimjoin.Definition
 	Read    DimensionRead
 	Changes *Changes // nil where nothing keeps the table up to date
+
+	storeAt place // in the file
+}
+
+// Fault is a finding about what the dimension's store holds, at the place where an
+// experiment names the store.
+func (d *Dimension) Fault(e *Experiment, err error) Diagnostic {
+	return d.storeAt.finding(e.Path, SeverityError, BadDimension, err.Error())
 }
 
 // DimensionRead is how a dimension's store is asked.

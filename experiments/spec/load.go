@@ -98,7 +98,13 @@ func (l *loader) warn(at place, code Code, format string, args ...any) *Diagnost
 }
 
 func (l *loader) record(s Severity, at place, code Code, format string, args ...any) *Diagnostic {
-	d := Diagnostic{Path: l.exp.Path, Line: 1, Col: 1, Len: 1, Severity: s, Code: code, Message: fmt.Sprintf(format, args...), source: at.src}
+	l.diags = append(l.diags, at.finding(l.exp.Path, s, code, fmt.Sprintf(format, args...)))
+	return &l.diags[len(l.diags)-1]
+}
+
+// finding is one at a place of a file.
+func (at place) finding(file string, s Severity, code Code, message string) Diagnostic {
+	d := Diagnostic{Path: file, Line: 1, Col: 1, Len: 1, Severity: s, Code: code, Message: message, source: at.src}
 	if at.src != nil {
 		d.Path = at.src.path
 		d.Line = min(max(at.line, 1), len(at.src.lines))
@@ -106,8 +112,7 @@ func (l *loader) record(s Severity, at place, code Code, format string, args ...
 		d.Col = min(max(at.col, 1), width+1)
 		d.Len = min(max(at.len, 1), max(width-d.Col+1, 1))
 	}
-	l.diags = append(l.diags, d)
-	return &l.diags[len(l.diags)-1]
+	return d
 }
 
 // read turns the text into a checked tree, overrides and environment included.
