@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 const chaos = `
@@ -46,10 +48,10 @@ output:
 // chaosRun is a run whose dimension is in a server that has a hard time.
 type chaosRun struct {
 	t       *testing.T
-	dir     string
 	file    string
 	data    string
 	brokers string
+	client  *kgo.Client
 	url     string
 	run     *process
 	nextMS  int64
@@ -62,25 +64,41 @@ type chaosRun struct {
 func startChaos(t *testing.T, store, timeout, changes string) *chaosRun {
 	t.Helper()
 	dir := t.TempDir()
-	c := &chaosRun{t: t, dir: dir, data: filepath.Join(dir, "data"), nextMS: 1_767_225_600_000, sent: map[string]int{}}
+	c := &chaosRun{t: t, data: filepath.Join(dir, "data"), nextMS: 1_767_225_600_000, sent: map[string]int{}}
 	c.file = servedBy(t, filepath.Join(dir, "chaos.yaml"), strings.NewReplacer("TIMEOUT", timeout, "CHANGES", changes).Replace(chaos), store)
 	c.run, c.brokers, c.url = live(t, c.data, c.file, "--partitions", "1", "--commit-every", "20ms")
+	var err error
+	if c.client, err = kgo.NewClient(kgo.SeedBrokers(c.brokers)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.client.Close)
 	return c
+}
+
+// produce publishes records by an ordinary client.
+func (c *chaosRun) produce(topic string, values []string) {
+	c.t.Helper()
+	var records []*kgo.Record
+	for _, v := range values {
+		records = append(records, &kgo.Record{Topic: topic, Value: []byte(v)})
+	}
+	if err := c.client.ProduceSync(c.t.Context(), records...).FirstErr(); err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 // publish publishes an impression of each item, and waits until all are taken in,
 // which must not take long, whatever becomes of the store.
 func (c *chaosRun) publish(phase string, from, to int) {
 	c.t.Helper()
-	var b strings.Builder
+	var imps []string
 	for i := from; i < to; i++ {
-		fmt.Fprintf(&b, "{\"id\":\"%s-%d\",\"ts\":%d,\"item_id\":\"item-%d\",\"phase\":%q}\n", phase, c.n, c.nextMS, i, phase)
+		imps = append(imps, fmt.Sprintf(`{"id":"%s-%d","ts":%d,"item_id":"item-%d","phase":%q}`, phase, c.n, c.nextMS, i, phase))
 		c.n++
 		c.nextMS += 10
 	}
 	c.sent[phase] += to - from
-	input := write(c.t, filepath.Join(c.dir, "published.jsonl"), b.String())
-	succeed(c.t, "replay", c.file, "--embedded", c.data, "--input", "impressions="+input)
+	c.produce("x.impressions", imps)
 	await(c.t, "all to be taken in while "+phase, func() bool { return c.metric("mortise_impressions_in_total", "") >= c.n }, c.run)
 }
 

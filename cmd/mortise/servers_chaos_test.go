@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/mortise-dev/mortise/internal/hbasetest"
@@ -26,12 +24,12 @@ func startServerChaos(t *testing.T, in tables) *serverChaos {
 // change publishes the rows of items from up to to.
 func (c *serverChaos) change(from, to int) {
 	c.t.Helper()
-	var b strings.Builder
+	var changes []string
 	for i := from; i < to; i++ {
 		c.changes++
-		fmt.Fprintf(&b, `{"op":"c","after":{"item_id":"item-%d","brand":"brand-%[1]d"},"source":{"ts_ms":%d}}`+"\n", i, 1_767_225_600_000+c.changes)
+		changes = append(changes, fmt.Sprintf(`{"op":"c","after":{"item_id":"item-%d","brand":"brand-%[1]d"},"source":{"ts_ms":%d}}`, i, 1_767_225_600_000+c.changes))
 	}
-	succeed(c.t, "replay", c.file, "--embedded", c.data, "--input", "x.changes="+write(c.t, filepath.Join(c.dir, "changes.jsonl"), b.String()))
+	c.produce("x.changes", changes)
 }
 
 // changed waits until all that was published is in the table.
