@@ -39,8 +39,12 @@ func newFallbacks(d *Definition) fallbacks {
 
 // fallBack serves a lookup without a row. err is what the table said, if anything.
 func (r *Reader) fallBack(a *Answer, because why, err error) {
-	a.Row, a.Served, a.Absent = r.fallbacks.row, r.fallbacks.served, because == absent
-	if r.def.Missing != MissingDeadLetter {
+	r.fallbacks.serve(r.def, a, because, err)
+}
+
+func (f *fallbacks) serve(def *Definition, a *Answer, because why, err error) {
+	a.Row, a.Served, a.Absent = f.row, f.served, because == absent
+	if def.Missing != MissingDeadLetter {
 		return
 	}
 	detail := ""
@@ -57,7 +61,7 @@ func (r *Reader) fallBack(a *Answer, because why, err error) {
 	if err != nil {
 		detail += ": " + err.Error()
 	}
-	a.Reject = &mortise.RecordError{Reason: mortise.ReasonDimension, Field: r.def.Name, Detail: detail}
+	a.Reject = &mortise.RecordError{Reason: mortise.ReasonDimension, Field: def.Name, Detail: detail}
 }
 
 // zeroOf is a type's zero value.

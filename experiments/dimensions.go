@@ -40,14 +40,24 @@ type Dimension struct {
 
 // DimensionID is the ID of a dimension of an experiment.
 func DimensionID(d *spec.Dimension) string {
-	text := []string{storeID(&d.Store), fmt.Sprintf("%q %v", d.Key, d.KeyTypes), fmt.Sprint(d.History), d.AsOf, d.Missing, fmt.Sprintf("%+v", d.Read)}
-	if d.Changes != nil {
-		text = append(text, fmt.Sprintf("%+v", *d.Changes))
-	}
+	text := howRead(d)
 	for _, f := range d.Fields {
 		text = append(text, f.Name+" "+f.Type.String())
 	}
 	return shortHash(strings.Join(text, "\n"))
+}
+
+// DimensionReadID stands for a dimension but for its fields: those of one are rows of
+// one table, by one key, read in one way.
+func DimensionReadID(d *spec.Dimension) string { return shortHash(strings.Join(howRead(d), "\n")) }
+
+// howRead spells a dimension out, but for its fields.
+func howRead(d *spec.Dimension) []string {
+	text := []string{storeID(&d.Store), fmt.Sprintf("%q %v", d.Key, d.KeyTypes), fmt.Sprint(d.History), d.AsOf, d.Missing, fmt.Sprintf("%+v", d.Read)}
+	if d.Changes != nil {
+		text = append(text, fmt.Sprintf("%+v", *d.Changes))
+	}
+	return text
 }
 
 // StoreID stands for a store: what is equal is one, reached in one way.

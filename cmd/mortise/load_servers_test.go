@@ -27,8 +27,9 @@ join:
 dimensions:
   item: {key: item_id, store: STORE1, timeout: 30s, as_of: event_time, history: {from: since, to: until}, fields: {brand: string, price: float?}}
   latest: {key: item_id, store: STORE2, timeout: 30s, as_of: emission, fields: {brand: string, price: float?}}
+  priced: {key: item_id, store: STORE2, timeout: 30s, as_of: emission, fields: {price: float?}}
 instance:
-  select: [item_id, item.brand, item.price, latest.brand, latest.price]
+  select: [item_id, item.brand, item.price, latest.brand, priced.price]
 output:
   topic: {name: lo.instances}
 `
@@ -42,6 +43,7 @@ type loadedRow struct {
 	Brand       *string  `json:"item_brand"`
 	Price       *float64 `json:"item_price"`
 	LatestBrand *string  `json:"latest_brand"`
+	PricedPrice *float64 `json:"priced_price"`
 	Degraded    []string `json:"degraded"`
 }
 
@@ -83,10 +85,10 @@ func (r *loadedRow) check(t *testing.T, version string) {
 		brand, price, degraded = "", false, append(degraded, "item:missing")
 	}
 	if n >= loadedCount {
-		brand, latest, price, degraded = "", "", false, []string{"item:missing", "latest:missing"}
+		brand, latest, price, degraded = "", "", false, []string{"item:missing", "latest:missing", "priced:missing"}
 	}
 	if (r.Brand == nil) != (brand == "") || r.Brand != nil && *r.Brand != brand || (r.Price != nil) != price || price && *r.Price != float64(n)+.5 ||
-		(r.LatestBrand == nil) != (latest == "") || r.LatestBrand != nil && *r.LatestBrand != latest || fmt.Sprint(r.Degraded) != fmt.Sprint(degraded) {
+		(r.LatestBrand == nil) != (latest == "") || r.LatestBrand != nil && *r.LatestBrand != latest || (r.PricedPrice == nil) != (latest == "") || latest != "" && *r.PricedPrice != float64(n) || fmt.Sprint(r.Degraded) != fmt.Sprint(degraded) {
 		t.Fatalf("row %+v: %q, a price %t, %q, degraded %v were to be expected", *r, brand, price, latest, degraded)
 	}
 }

@@ -6,7 +6,9 @@
 //	open.go     which store a declaration names → a dimjoin.Table
 //	options.go  what a declaration says of reading → dimjoin.Options
 //	streams.go  tables that change streams keep up to date: changing runs them
-//	set.go      all tables of a plan; what a pipeline reads of them
+//	group.go    dimensions of one store that differ in their fields: read as one
+//	set.go      all tables of a plan
+//	read.go     what a pipeline reads of them
 //	clusters.go two stores with the same rows as one table
 //	status.go   what metrics and status show
 package dimensions

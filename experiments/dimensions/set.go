@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/mortise-dev/mortise/dimjoin"
@@ -58,14 +57,22 @@ func (o *Options) EnsureDefaults() {
 // called by several goroutines at once.
 type Set struct {
 	tables []*table
-	byID   map[string]*table
+	byID   map[string]place
 }
 
-// table is one dimension, whichever experiments declare it.
+// place is where a dimension is read: a table, and a part of its rows, nil for all.
+type place struct {
+	*table
+	part *dimjoin.Part
+}
+
+// table is one dimension, whichever experiments declare it, or several that are read
+// as one.
 type table struct {
 	dimension experiments.Dimension
 	users     []string // experiments, by their names
 	rows      dimjoin.Table
+	union     dimjoin.Table // of several, what reads rows; nil of one
 	reader    *dimjoin.Reader
 
 	closeBreaker func()
@@ -78,25 +85,34 @@ type table struct {
 // file and the dimension.
 func Open(ctx context.Context, plan *experiments.Plan, o Options) (_ *Set, err error) {
 	o.EnsureDefaults()
-	s := &Set{byID: map[string]*table{}}
+	s := &Set{byID: map[string]place{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	for _, d := range plan.Dimensions() {
-		t := &table{dimension: d, users: plan.DimensionUsers(d.ID)}
+	for _, g := range grouped(plan.Dimensions()) {
+		d := g.dimension()
+		t := &table{dimension: d, users: g.users(plan)}
 		def := &d.Definition.Definition
 		rows, err := s.open(ctx, t, &o)
 		if err != nil {
 			return nil, fmt.Errorf("%s: dimension %s: %w", d.Experiment.Path, def.Name, err)
+		}
+		if g.union != nil {
+			rows = g.union.Table(rows, func(ctx context.Context, def *dimjoin.Definition) (dimjoin.Table, error) {
+				return o.openSoon(ctx, def, &d.Definition.Read)
+			})
+			t.union = rows
 		}
 		ro, closeBreaker, err := o.readerOptions(d.Definition)
 		if err != nil {
 			return nil, fmt.Errorf("%s: dimension %s: %w", d.Experiment.Path, def.Name, err)
 		}
 		t.reader, t.closeBreaker = dimjoin.NewReader(def, rows, ro), closeBreaker
-		s.byID[d.ID] = t
+		for i := range g.members {
+			s.byID[g.members[i].ID] = place{t, g.part(i)}
+		}
 	}
 	return s, nil
 }
@@ -107,13 +123,13 @@ func (s *Set) For(p *experiments.Pipeline) experiments.Dimensions {
 	if len(p.Dimensions) == 0 {
 		return nil
 	}
-	r := make(reader, len(p.Dimensions))
+	var r reader
 	var awaited []*changing.Stream
 	for i := range p.Dimensions {
-		t := s.byID[p.Dimensions[i].ID]
-		r[i] = t.reader
-		if t.stream != nil && p.Dimensions[i].Definition.AsOf == dimjoin.AsOfEventTime {
-			awaited = append(awaited, t.stream)
+		at := s.byID[p.Dimensions[i].ID]
+		r.add(i, at)
+		if at.stream != nil && p.Dimensions[i].Definition.AsOf == dimjoin.AsOfEventTime {
+			awaited = append(awaited, at.stream)
 		}
 	}
 	if len(awaited) > 0 {
@@ -133,6 +149,9 @@ func (s *Set) Close() (err error) {
 			t.closeBreaker()
 		}
 		cerr := t.rows.Close()
+		if t.union != nil {
+			cerr = errors.Join(cerr, t.union.Close())
+		}
 		if t.writer != nil {
 			cerr = errors.Join(cerr, t.writer.Close())
 		}
@@ -142,26 +161,4 @@ func (s *Set) Close() (err error) {
 	}
 	s.tables = nil
 	return err
-}
-
-// reader reads the dimensions of one pipeline, in their order.
-type reader []*dimjoin.Reader
-
-// Read implements experiments.Dimensions: all dimensions at the same time.
-func (r reader) Read(ctx context.Context, lookups [][]dimjoin.Answer) error {
-	var last int
-	for i := range lookups {
-		if len(lookups[i]) > 0 {
-			last = i
-		}
-	}
-	var wg sync.WaitGroup
-	for i := range lookups[:last] {
-		if len(lookups[i]) > 0 {
-			wg.Go(func() { r[i].Read(ctx, lookups[i]) })
-		}
-	}
-	r[last].Read(ctx, lookups[last])
-	wg.Wait()
-	return nil
 }
