@@ -11,13 +11,17 @@ import (
 // FeatureGroupDescription is the features over one source and entity that share
 // tiles.
 type FeatureGroupDescription struct {
-	Source  string   `json:"source"`
-	Topic   string   `json:"topic"`
-	Entity  []string `json:"entity"`
-	Tiles   []string `json:"tiles"`   // lengths by level, the finest first
-	Keeps   string   `json:"keeps"`   // how far back
-	Reads   int      `json:"reads"`   // tiles that the longest window is read from, at most
-	Columns int      `json:"columns"` // aggregates that a tile holds; features may share one
+	Source string   `json:"source"`
+	Topic  string   `json:"topic"`
+	Entity []string `json:"entity"`
+	// Shared says that workers share the tiles: then an entity's are written by the one
+	// that has its partition, of the topic, or of an internal one that it is shuffled into.
+	Shared   bool     `json:"shared"`
+	Shuffled bool     `json:"shuffled"`
+	Tiles    []string `json:"tiles"`   // lengths by level, the finest first
+	Keeps    string   `json:"keeps"`   // how far back
+	Reads    int      `json:"reads"`   // tiles that the longest window is read from, at most
+	Columns  int      `json:"columns"` // aggregates that a tile holds; features may share one
 	// Bytes estimates what an entity's tiles take, before a store compresses them.
 	Bytes    []EntityBytes        `json:"bytes"`
 	Features []FeatureDescription `json:"features"`
@@ -56,7 +60,8 @@ func (p *Pipeline) describeFeatures() (groups []FeatureGroupDescription) {
 			if !ok {
 				at = len(groups)
 				byKey[key] = at
-				groups = append(groups, FeatureGroupDescription{Source: f.Source.Name, Topic: f.Source.Topic, Entity: def.Entity})
+				groups = append(groups, FeatureGroupDescription{Source: f.Source.Name, Topic: f.Source.Topic, Entity: def.Entity,
+					Shared: e.FeatureStore.IsShared(), Shuffled: e.FeatureStore.IsShared() && !KeyedBy(e, f.Source, def.Entity)})
 				defs = append(defs, nil)
 			}
 			own := *def

@@ -23,9 +23,14 @@ type Extractor struct {
 // NewExtractor makes one for the lines of files in place of a source of e, which
 // are JSON whatever the format of its topic; a clean function that it names must
 // be registered. Times that lie further ahead of nowMS than the source allows are
-// not readable; a nil nowMS allows all.
+// not readable; a nil nowMS allows all. Keys are those by which records join.
 func NewExtractor(e *spec.Experiment, s *spec.Source, nowMS func() int64) (*Extractor, error) {
-	return newExtractor(e, s, nil, nowMS)
+	return newExtractor(e, s, PartitionFields(e, s), nil, nowMS)
+}
+
+// NewPublishExtractor is NewExtractor, but keys are those of the source's topic.
+func NewPublishExtractor(e *spec.Experiment, s *spec.Source, nowMS func() int64) (*Extractor, error) {
+	return newExtractor(e, s, TopicKey(e, s), nil, nowMS)
 }
 
 // NewExtractor makes one for the records of a source, in its topic's format, or
@@ -35,7 +40,7 @@ func (p *Pipeline) NewExtractor(s *spec.Source, nowMS func() int64) (*Extractor,
 	if err != nil {
 		return nil, fmt.Errorf("%s: source %s: %w", p.Experiments[0].Path, s.Name, err)
 	}
-	return newExtractor(p.Experiments[0], s, format, nowMS)
+	return newExtractor(p.Experiments[0], s, PartitionFields(p.Experiments[0], s), format, nowMS)
 }
 
 // NewExtractor makes one for the records that are shuffled.
@@ -44,11 +49,11 @@ func (sh *Shuffle) NewExtractor(nowMS func() int64) (*Extractor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: source %s: %w", sh.Experiment.Path, sh.Spec.Name, err)
 	}
-	return newExtractor(sh.Experiment, sh.Spec, format, nowMS)
+	return newExtractor(sh.Experiment, sh.Spec, sh.By, format, nowMS)
 }
 
-func newExtractor(e *spec.Experiment, s *spec.Source, format clean.Format, nowMS func() int64) (*Extractor, error) {
-	opts := clean.Options{Name: s.Name, TimeField: s.TimeField, TimeUnit: s.TimeUnit, PartitionBy: PartitionFields(e, s),
+func newExtractor(e *spec.Experiment, s *spec.Source, by []string, format clean.Format, nowMS func() int64) (*Extractor, error) {
+	opts := clean.Options{Name: s.Name, TimeField: s.TimeField, TimeUnit: s.TimeUnit, PartitionBy: by,
 		Format: format, Experiments: []clean.Experiment{{Fields: s.Fields, From: s.From}}}
 	for _, d := range s.Derive {
 		opts.Experiments[0].Derive = append(opts.Experiments[0].Derive, clean.Derived{Name: d.Name, Program: d.Program})
@@ -132,4 +137,13 @@ func PartitionFields(e *spec.Experiment, s *spec.Source) []string {
 		}
 	}
 	return declared
+}
+
+// TopicKey names the source's own fields that its topic is keyed by: its
+// partition_by, otherwise the join's.
+func TopicKey(e *spec.Experiment, s *spec.Source) []string {
+	if len(s.PartitionBy) > 0 {
+		return s.PartitionBy
+	}
+	return PartitionFields(e, s)
 }

@@ -3,12 +3,13 @@ package experiments
 import "strings"
 
 // What a pipeline's consumer group has beside itself on the brokers: groups that
-// shuffle its topics and archive its rows, and internal topics.
+// shuffle its topics and archive its rows, and internal topics. What workers have who
+// share the tiles of features is named alike, after the store.
 
 // GroupBelongs reports whether a consumer group works for a pipeline's.
 func GroupBelongs(group, of string) bool {
 	rest, ok := strings.CutPrefix(group, of+".")
-	return ok && (strings.HasPrefix(rest, "repartition.") || rest == "parquet" || strings.HasPrefix(rest, "parquet."))
+	return ok && (strings.HasPrefix(rest, "repartition.") || strings.HasPrefix(rest, "tiles.") || rest == "parquet" || strings.HasPrefix(rest, "parquet."))
 }
 
 // TopicBelongs reports whether a topic is an internal one of a pipeline's group.

@@ -13,17 +13,20 @@ import (
 // Shuffle is the way of one topic through an internal topic, in which its
 // records lie where their partition_by puts them.
 type Shuffle struct {
-	Source string   // the source that gives it its name
+	Source string   // the source that gives it its name; of features, its name
 	Origin string   // the topic that is read
 	Topic  string   // the internal topic
 	Group  string   // the consumer group that reads Origin
-	By     []string // the source's fields for partition_by
+	By     []string // the source's fields for partition_by, or for an entity of features
 
 	Experiment *spec.Experiment
 	Spec       *spec.Source
 
 	registry Registry
 }
+
+// shuffleInfix stands between the name of whose shuffle it is and its own.
+const shuffleInfix = ".repartition."
 
 // Repartitions reports whether any of the pipeline's sources is to be shuffled.
 func (p *Pipeline) Repartitions() bool {
@@ -51,8 +54,8 @@ func (p *Pipeline) Shuffled(group string) (*Pipeline, []*Shuffle) {
 		way := fmt.Sprint(s.Topic, s.TimeField, s.TimeUnit, s.IdleAfter, s.MaxAhead, s.Clean, by, typesOf(s, by))
 		sh := byWay[way]
 		if sh == nil {
-			name := topicName(group) + ".repartition." + s.Name
-			sh = &Shuffle{Source: s.Name, Origin: s.Topic, Topic: name, Group: group + ".repartition." + s.Name, By: by, Experiment: p.Experiments[0], Spec: s, registry: p.registry}
+			name := topicName(group) + shuffleInfix + s.Name
+			sh = &Shuffle{Source: s.Name, Origin: s.Topic, Topic: name, Group: group + shuffleInfix + s.Name, By: by, Experiment: p.Experiments[0], Spec: s, registry: p.registry}
 			byWay[way] = sh
 			all = append(all, sh)
 		}
@@ -92,7 +95,7 @@ func topicName(group string) string {
 // IsShuffleGroup reports whether a consumer group is that of a shuffle, and of
 // which pipeline's group.
 func IsShuffleGroup(group string) (of string, ok bool) {
-	i := strings.LastIndex(group, ".repartition.")
+	i := strings.LastIndex(group, shuffleInfix)
 	if i < 0 {
 		return "", false
 	}

@@ -107,6 +107,8 @@ type ShuffleStatus struct {
 	Topic      string         `json:"topic"`  // the internal one
 	Records    int64          `json:"records"`
 	Unreadable int64          `json:"unreadable"` // of them, without a partition_by
+	Left       int64          `json:"left"`       // of them, that nothing behind the shuffle needs and that were not sent on
+	SentBytes  int64          `json:"sent_bytes"` // keys and values of those that were
 	Lost       int64          `json:"lost"`       // that the topic no longer held
 	Commits    int64          `json:"commits"`
 	Origins    []OriginStatus `json:"origins"` // the partitions that this worker reads

@@ -274,7 +274,10 @@ func (r *Reader) shards(group int, entity []byte) []uint16 {
 		return s.all
 	}
 	task := r.opts.Route(source, entity)
-	if !s.began[task] {
+	switch {
+	case task < 0:
+		return s.all
+	case !s.began[task]:
 		return nil
 	}
 	return s.shards[task : task+1]

@@ -15,6 +15,7 @@ type intake struct {
 	wheres    []*memo
 	args      []*memo
 	row       mortise.Row
+	given     []byte // the entity's key; nil where it is to be made of the row
 	key       []byte
 	values    []mortise.Value
 	fault     *mortise.RecordError
@@ -98,12 +99,15 @@ func remember(known *[]*memo, p *expression.Program, slot func(field string) int
 	return m
 }
 
-func (in *intake) begin(row mortise.Row) {
-	in.row, in.fault = row, nil
+func (in *intake) begin(row mortise.Row, entity []byte) {
+	in.row, in.given, in.fault = row, entity, nil
 	in.evaluated++
 }
 
 func (in *intake) entity(gi *groupIntake) ([]byte, bool) {
+	if in.given != nil {
+		return in.given, true
+	}
 	in.values = in.values[:0]
 	for _, slot := range gi.entity {
 		in.values = append(in.values, in.row[slot])

@@ -58,3 +58,7 @@ func EntityKey(dst []byte, values ...mortise.Value) ([]byte, bool) {
 	}
 	return dst, true
 }
+
+// IsWholeKey reports whether an entity's key is surely all of the entity, and not the
+// beginning of a long one and a hash.
+func IsWholeKey(entity []byte) bool { return len(entity) < maxEntityBytes }

@@ -15,8 +15,9 @@ type ReaderOptions struct {
 	// Tasks are, for each source of the set, the tasks that write its tiles. A
 	// source is as far as the least of them.
 	Tasks [][]string
-	// Route says which of a source's tasks holds an entity's tiles. The default
-	// reads those of all tasks, and merges them.
+	// Route says which of a source's tasks holds an entity's tiles; a negative one
+	// stands for any of them. The default, and that, reads those of all tasks and
+	// merges them.
 	Route func(source int, entity []byte) int
 	// Unfinished also reads tiles that may still change, as online reads do. Read
 	// otherwise returns an *UnfinishedError.

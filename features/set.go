@@ -164,7 +164,12 @@ func nameOf(parts ...string) string {
 var escapeName = strings.NewReplacer(`\`, `\\`, `|`, `\|`)
 
 // Reads lists the fields of a source that the set's features read, each once.
-func (s *Set) Reads(source int) (fields []string) {
+func (s *Set) Reads(source int) []string { return s.reads(source, true) }
+
+// Arguments is Reads without those that only make up entities.
+func (s *Set) Arguments(source int) []string { return s.reads(source, false) }
+
+func (s *Set) reads(source int, entities bool) (fields []string) {
 	add := func(names []string) {
 		for _, name := range names {
 			if !slices.Contains(fields, name) {
@@ -177,7 +182,9 @@ func (s *Set) Reads(source int) (fields []string) {
 		if g.Source != source {
 			continue
 		}
-		add(g.Entity)
+		if entities {
+			add(g.Entity)
+		}
 		for _, c := range g.columns {
 			for _, p := range []*expression.Program{c.where, c.arg} {
 				if p != nil {

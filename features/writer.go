@@ -170,6 +170,12 @@ const maxTimeMS = int64(math.MaxInt32) * leastTiles * 1000
 // *mortise.RecordError where an expression failed: the event is then left out of
 // the columns that read it, and counts in all others.
 func (w *Writer) Add(source int, row mortise.Row, timeMS int64) error {
+	return w.AddKeyed(source, nil, row, timeMS)
+}
+
+// AddKeyed is Add for a source whose groups have all one entity, whose key is given:
+// the row need not have its fields.
+func (w *Writer) AddKeyed(source int, entity []byte, row mortise.Row, timeMS int64) error {
 	if timeMS > maxTimeMS || timeMS < -maxTimeMS {
 		return &mortise.RecordError{Reason: mortise.ReasonBadTime, Detail: fmt.Sprintf("event time %d ms is out of range", timeMS)}
 	}
@@ -179,7 +185,7 @@ func (w *Writer) Add(source int, row mortise.Row, timeMS int64) error {
 	}
 	w.position.LatestMS = max(w.position.LatestMS, timeMS)
 	in := &w.intakes[source]
-	in.begin(row)
+	in.begin(row, entity)
 	for i := range in.groups {
 		w.addTo(in, &in.groups[i], timeMS)
 	}

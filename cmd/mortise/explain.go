@@ -133,6 +133,12 @@ func (c *console) explainFeatures(p *experiments.PipelineDescription) {
 	for _, g := range p.Features {
 		fmt.Fprintf(c.out, "    of %s per %s: tiles of %s, kept for %s, %s each; a read takes %d tiles at most\n", g.Topic, strings.Join(g.Entity, ", "),
 			strings.Join(g.Tiles, ", "), g.Keeps, count(g.Columns, "aggregate"), g.Reads)
+		switch entity := strings.Join(g.Entity, ", "); {
+		case g.Shuffled:
+			fmt.Fprintf(c.out, "      %s is shuffled by %s, through an internal topic PREFIX.features.ID.repartition.%s-by-%s\n", g.Topic, entity, g.Source, strings.Join(g.Entity, "-"))
+		case g.Shared:
+			fmt.Fprintf(c.out, "      %s is keyed by %s, so it is not shuffled\n", g.Topic, entity)
+		}
 		var takes []string
 		for _, b := range g.Bytes {
 			takes = append(takes, fmt.Sprintf("%s with %s events a day", size(b.Bytes), thousands(int64(b.EventsPerDay))))

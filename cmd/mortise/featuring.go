@@ -22,7 +22,6 @@ import (
 	"github.com/mortise-dev/mortise/experiments/tiling"
 	"github.com/mortise-dev/mortise/features"
 	"github.com/mortise-dev/mortise/features/pebble"
-	"github.com/mortise-dev/mortise/features/redis"
 	"github.com/mortise-dev/mortise/joiner"
 )
 
@@ -32,7 +31,10 @@ import (
 //
 // Where each process keeps its own tiles the tiler reads all of the topics by
 // itself; no other is waited for. Where they share a store, a group shares the
-// partitions out.
+// partitions out, of topics that are keyed by the features' entities, or were
+// shuffled so:
+//
+//	sources' topics → shufflers → internal topics → tilers → tiles
 type featuring struct {
 	store       features.Store
 	closer      io.Closer
@@ -40,6 +42,9 @@ type featuring struct {
 	gens        []*tiling.Generation
 	tiler       *tiling.Tiler
 	shared      []*tiling.Shared     // instead, where workers share the store: one a topic
+	base        string               // begins the names of what they have on the brokers
+	shuffling   *shuffling           // fills the internal ones of these topics
+	transports  []*kafka.Transport   // of the shufflers
 	enrichments []*tiling.Enrichment // of pipelines that have features
 	committed   chan struct{}        // holds one when tiles were committed
 	needs       []*rowNeeds          // per pipeline with features
@@ -95,7 +100,12 @@ func (c *console) features(ctx context.Context, o featureOptions, plan *experime
 	if err != nil {
 		return nil, err
 	}
-	if ft.gens, err = tiling.Generations(ctx, ft.store, all); err != nil {
+	if where.IsShared() {
+		ft.gens, err = tiling.SharedGenerations(ctx, ft.store, all, ft.base)
+	} else {
+		ft.gens, err = tiling.Generations(ctx, ft.store, all)
+	}
+	if err != nil {
 		return nil, err
 	}
 	for _, p := range plan.Pipelines {
@@ -113,7 +123,7 @@ func (c *console) features(ctx context.Context, o featureOptions, plan *experime
 		}
 	}
 	if where.IsShared() {
-		if err := ft.share(ctx, cl, o, where, opts); err != nil {
+		if err := ft.share(ctx, cl, o, opts); err != nil {
 			return nil, err
 		}
 		return ft, tiling.Reopen(ctx, ft.store, ft.gens)
@@ -144,67 +154,6 @@ func featureStoreOf(plan *experiments.Plan) (*spec.FeatureStore, error) {
 		}
 	}
 	return &first.FeatureStore, nil
-}
-
-// openShared opens the store that workers share.
-func (ft *featuring) openShared(ctx context.Context, where *spec.FeatureStore) error {
-	secure, err := where.TLS.Config()
-	if err != nil {
-		return fmt.Errorf("feature_store: %w", err)
-	}
-	if !where.TLS.Enabled {
-		secure = nil
-	}
-	store, err := redis.Open(ctx, redis.Options{Addrs: where.Addrs, Username: where.Username, Password: where.Password, DB: where.DB, Prefix: where.Prefix, TLS: secure})
-	if err != nil {
-		return fmt.Errorf("opening the feature store: %w", err)
-	}
-	ft.store, ft.closer = store, store
-	return nil
-}
-
-// share joins, for each topic of features, the group that shares its partitions
-// out. The group is the store's: whoever shares its tiles shares the work.
-func (ft *featuring) share(ctx context.Context, cl *cluster, o featureOptions, where *spec.FeatureStore, opts tiling.Options) error {
-	admin, err := kafka.OpenAdmin(ctx, cl.Connection)
-	if err != nil {
-		return err
-	}
-	defer admin.Close()
-	topics := tiling.Topics(ft.gens)
-	counts, err := admin.Partitions(ctx, topics...)
-	if err != nil {
-		return err
-	}
-	for _, g := range ft.gens {
-		if err := g.SpreadOver(ctx, ft.store, counts); err != nil {
-			return err
-		}
-	}
-	for _, topic := range topics {
-		group := where.Prefix + ".features." + topic
-		t, err := cl.join(ctx, kafka.Options{Group: group, Inputs: []string{topic}, TransactionalID: group + "." + o.worker, BufferBytes: 1})
-		if err != nil {
-			return err
-		}
-		own := opts
-		own.SinceMS = func(ctx context.Context, partition int32) (int64, error) {
-			return sinceMS(ctx, cl.Connection, experiments.TopicPartition{Topic: topic, Partition: partition})
-		}
-		ft.shared = append(ft.shared, tiling.NewShared(t, ft.store, ft.gens, topic, own))
-	}
-	return nil
-}
-
-// sinceMS is the time from which on a partition holds every event, by the
-// brokers' times of its records.
-func sinceMS(ctx context.Context, conn kafka.Connection, tp experiments.TopicPartition) (int64, error) {
-	admin, err := kafka.OpenAdmin(ctx, conn)
-	if err != nil {
-		return 0, err
-	}
-	defer admin.Close()
-	return admin.HoldsSince(ctx, tp)
 }
 
 // featureHoldBytes is how much a partition that is paused holds back.
@@ -257,6 +206,9 @@ func (ft *featuring) tile(ctx context.Context, g *errgroup.Group) {
 	}
 	for _, one := range ft.shared {
 		g.Go(func() error { return one.Run(ctx) })
+	}
+	if ft.shuffling != nil {
+		ft.shuffling.run(ctx, g)
 	}
 }
 
@@ -403,6 +355,9 @@ func (ft *featuring) close() (err error) {
 	}
 	for _, one := range ft.shared {
 		err = errors.Join(err, one.Close())
+	}
+	for _, t := range ft.transports {
+		err = errors.Join(err, t.Close())
 	}
 	if ft.log != nil {
 		ft.log.Close()

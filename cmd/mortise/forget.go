@@ -159,11 +159,18 @@ func idleTopics(ctx context.Context, admin *kafka.Admin) ([]idleTopic, error) {
 		if owner == "" {
 			continue
 		}
-		g, err := admin.Group(ctx, owner)
-		if err != nil {
-			return nil, err
+		members := 0
+		for _, group := range groups { // those of features have none that is named as they are
+			if group != owner && !experiments.GroupBelongs(group, owner) {
+				continue
+			}
+			g, err := admin.Group(ctx, group)
+			if err != nil {
+				return nil, err
+			}
+			members += g.Members
 		}
-		if g.Members == 0 {
+		if members == 0 {
 			idle = append(idle, idleTopic{topic, owner})
 		}
 	}

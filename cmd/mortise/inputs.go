@@ -139,7 +139,7 @@ func openStream(ctx context.Context, plan *experiments.Plan, e *spec.Experiment,
 	if err != nil {
 		return recorded.Stream{}, err
 	}
-	x, err := experiments.NewExtractor(e, s, func() int64 { return time.Now().UnixMilli() })
+	x, err := experiments.NewPublishExtractor(e, s, func() int64 { return time.Now().UnixMilli() })
 	if err != nil {
 		return recorded.Stream{}, err
 	}

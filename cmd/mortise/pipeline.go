@@ -168,6 +168,7 @@ func (cr *crew) statuses() []experiments.Status {
 		st.Shuffles, st.Archives = cr.shuffles[i].statuses(), cr.archives[i].statuses()
 		if i == 0 {
 			st.Features, st.Dimensions = cr.features.statuses(), cr.dims.Status()
+			st.Shuffles = append(st.Shuffles, cr.features.shuffleStatuses()...)
 		}
 		all = append(all, st)
 	}

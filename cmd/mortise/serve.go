@@ -99,7 +99,9 @@ func (c *console) serve(ctx context.Context, f *serveFlags, args []string) (err 
 	if err != nil {
 		return err
 	}
-	statuses := func() []experiments.Status { return []experiments.Status{{Rounds: 1, Features: ft.statuses()}} }
+	statuses := func() []experiments.Status {
+		return []experiments.Status{{Rounds: 1, Features: ft.statuses(), Shuffles: ft.shuffleStatuses()}}
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/v1/", server.Handler())
 	mux.Handle("/ready", server.Handler())

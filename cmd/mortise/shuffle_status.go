@@ -36,26 +36,65 @@ type originState struct {
 func (st *pipelineStatus) addShuffles(ctx context.Context, admin *kafka.Admin, p *experiments.Pipeline) error {
 	_, ways := p.Shuffled(st.Group)
 	for _, way := range ways {
-		g, err := admin.Group(ctx, way.Group)
+		s, err := shuffleOf(ctx, admin, way.Group)
 		if err != nil {
 			return err
 		}
-		s := shuffleState{Source: way.Source, Group: way.Group, State: g.State, Members: g.Members, Topic: way.Topic, Partitions: []originState{}}
-		for i := range g.Partitions {
-			part := &g.Partitions[i]
-			maxMS, idle, err := shuffle.ParseMetadata(part.Metadata)
-			if err != nil {
-				return fmt.Errorf("group %s, %s[%d]: %w", way.Group, part.Topic, part.Partition, err)
-			}
-			o := originState{Topic: part.Topic, Partition: part.Partition, Next: part.Next, End: part.End, Lag: part.Lag, Idle: idle}
-			if maxMS != joiner.NoTimeMS {
-				o.MaxMS = &maxMS
-			}
-			s.Partitions = append(s.Partitions, o)
-		}
+		s.Source, s.Topic = way.Source, way.Topic
 		st.Shuffles = append(st.Shuffles, s)
 	}
 	return nil
+}
+
+// shuffleOf is what the brokers know of one shuffle.
+func shuffleOf(ctx context.Context, admin *kafka.Admin, group string) (shuffleState, error) {
+	g, err := admin.Group(ctx, group)
+	if err != nil {
+		return shuffleState{}, err
+	}
+	s := shuffleState{Group: group, State: g.State, Members: g.Members, Partitions: []originState{}}
+	for i := range g.Partitions {
+		part := &g.Partitions[i]
+		maxMS, idle, err := shuffle.ParseMetadata(part.Metadata)
+		if err != nil {
+			return s, fmt.Errorf("group %s, %s[%d]: %w", group, part.Topic, part.Partition, err)
+		}
+		o := originState{Topic: part.Topic, Partition: part.Partition, Next: part.Next, End: part.End, Lag: part.Lag, Idle: idle}
+		if maxMS != joiner.NoTimeMS {
+			o.MaxMS = &maxMS
+		}
+		s.Partitions = append(s.Partitions, o)
+	}
+	return s, nil
+}
+
+// featureShuffles asks for the groups that shuffle the sources of features, by the
+// names that workers who share the tiles give them.
+func featureShuffles(ctx context.Context, admin *kafka.Admin, plan *experiments.Plan) (all []shuffleState, err error) {
+	if len(plan.Features()) == 0 {
+		return nil, nil
+	}
+	where, err := featureStoreOf(plan)
+	if err != nil || !where.IsShared() {
+		return nil, err
+	}
+	groups, err := admin.Groups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, group := range groups {
+		source, topic, ok := experiments.ParseFeatureShuffle(sharedBase(where), group)
+		if !ok {
+			continue
+		}
+		s, err := shuffleOf(ctx, admin, group)
+		if err != nil {
+			return nil, err
+		}
+		s.Source, s.Topic = source, topic
+		all = append(all, s)
+	}
+	return all, nil
 }
 
 func (c *console) printShuffles(all []shuffleState) {

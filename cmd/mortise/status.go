@@ -95,6 +95,12 @@ func (c *console) status(ctx context.Context, f *statusFlags, args []string) err
 	if err != nil {
 		return err
 	}
+	var shuffles []shuffleState
+	if plan != nil {
+		if shuffles, err = featureShuffles(ctx, admin, plan); err != nil {
+			return err
+		}
+	}
 	var idle []idleTopic
 	if plan == nil && f.group == "" {
 		if idle, err = idleTopics(ctx, admin); err != nil {
@@ -112,6 +118,9 @@ func (c *console) status(ctx context.Context, f *statusFlags, args []string) err
 		if f.http != "" {
 			report["features"], report["dimensions"] = worker.features, worker.dimensions
 		}
+		if shuffles != nil {
+			report["feature_shuffles"] = shuffles
+		}
 		if idle != nil {
 			report["idle_topics"] = idle
 		}
@@ -122,6 +131,11 @@ func (c *console) status(ctx context.Context, f *statusFlags, args []string) err
 	}
 	for i := range all {
 		c.printStatus(&all[i])
+	}
+	if len(shuffles) > 0 {
+		fmt.Fprint(c.out, "features")
+		c.printShuffles(shuffles)
+		fmt.Fprintln(c.out)
 	}
 	if f.http != "" {
 		c.printFeatures(worker.features)

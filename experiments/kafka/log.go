@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+
 	"github.com/mortise-dev/mortise/experiments"
 )
 
@@ -70,24 +72,35 @@ func (l *Log) Starts(ctx context.Context) (map[experiments.TopicPartition]int64,
 	return listParts(ctx, l.admin.adm.ListStartOffsets, l.parts)
 }
 
-// HoldsSince returns the time from which on a partition holds every record, by
-// its records' own timestamps, ms UTC: math.MinInt64 where nothing is gone.
-func (a *Admin) HoldsSince(ctx context.Context, tp experiments.TopicPartition) (int64, error) {
-	starts, err := listParts(ctx, a.adm.ListStartOffsets, []experiments.TopicPartition{tp})
-	if err != nil || starts[tp] == 0 {
-		return math.MinInt64, err
-	}
-	first, err := a.adm.ListOffsetsAfterMilli(ctx, 0, tp.Topic)
-	if err == nil {
-		err = first.Error()
-	}
+// HoldsSince returns the time from which on a topic holds every record, by its
+// records' own timestamps, ms UTC: math.MinInt64 where nothing is gone. With
+// partitions it is that of those alone.
+func (a *Admin) HoldsSince(ctx context.Context, topic string, partitions ...int32) (int64, error) {
+	starts, err := list(ctx, a.adm.ListStartOffsets, []string{topic})
 	if err != nil {
-		return 0, fmt.Errorf("asking where %s[%d] begins: %w", tp.Topic, tp.Partition, err)
+		return 0, fmt.Errorf("asking where %s begins: %w", topic, err)
 	}
-	if o, ok := first.Lookup(tp.Topic, tp.Partition); ok && o.Timestamp >= 0 {
-		return o.Timestamp, nil
+	since := int64(math.MinInt64)
+	var firsts kadm.ListedOffsets
+	for tp, start := range starts {
+		if start == 0 || len(partitions) > 0 && !slices.Contains(partitions, tp.Partition) {
+			continue
+		}
+		if firsts == nil {
+			if firsts, err = a.adm.ListOffsetsAfterMilli(ctx, 0, topic); err == nil {
+				err = firsts.Error()
+			}
+			if err != nil {
+				return 0, fmt.Errorf("asking where %s begins: %w", topic, err)
+			}
+		}
+		first := time.Now().UnixMilli() // nothing is left of it
+		if o, ok := firsts.Lookup(topic, tp.Partition); ok && o.Timestamp >= 0 {
+			first = o.Timestamp
+		}
+		since = max(since, first)
 	}
-	return time.Now().UnixMilli(), nil // nothing is left of it
+	return since, nil
 }
 
 // Stop ends the reading of partitions, which may be started anew.

@@ -67,7 +67,7 @@ func (s *Shuffler) gain(gained map[experiments.TopicPartition]experiments.Commit
 }
 
 func (s *Shuffler) startOffset() int64 {
-	if s.opts.Way.Experiment.Kafka.StartOffset == "latest" {
+	if s.opts.Way.Experiment.Kafka.StartOffset == "latest" && !s.opts.FromStart {
 		return experiments.OffsetLatest
 	}
 	return experiments.OffsetEarliest

@@ -21,8 +21,7 @@ type lane struct {
 	endKnown   bool  // high was asked for when all that is published was there
 	paused     bool
 	caughtUp   bool
-	idle       bool // caught up, and silent for idle_after
-	unreadable []byte
+	idle       bool  // caught up, and silent for idle_after
 	lost       int64 // records that the topic no longer held, and that no marker has told of
 
 	told     bool // by a marker since it was gained
@@ -31,7 +30,7 @@ type lane struct {
 }
 
 func newLane(tp experiments.TopicPartition, next, maxMS, nowMS int64) *lane {
-	return &lane{at: tp, next: next, maxMS: maxMS, lastWallMS: nowMS, unreadable: fmt.Appendf(nil, "unreadable-%d", tp.Partition)}
+	return &lane{at: tp, next: next, maxMS: maxMS, lastWallMS: nowMS}
 }
 
 // read takes note of how far a poll has come.

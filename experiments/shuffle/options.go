@@ -17,6 +17,12 @@ type Options struct {
 	Origins int
 	// Partitions is how many the internal topic has.
 	Partitions int
+	// Carrier makes of records what is sent on. The default sends them as they are,
+	// keyed by partition_by.
+	Carrier Carrier
+	// FromStart begins at the first record that the topic holds, whatever the
+	// experiment's start_offset says.
+	FromStart bool
 	// UntilEnd makes an origin count as idle as soon as it has been read to the
 	// end that it has once InputDone is closed.
 	UntilEnd bool
@@ -82,7 +88,7 @@ func (o *Options) Validate() error {
 		return errors.New("shuffling: there is no topic to shuffle")
 	case o.Origins < 1 || o.Partitions < 1:
 		return fmt.Errorf("shuffling %s: %d partitions into %d: both topics have at least one", o.Way.Origin, o.Origins, o.Partitions)
-	case len(o.Way.By) < len(o.Way.Experiment.Join.PartitionBy):
+	case o.Carrier == nil && len(o.Way.By) < len(o.Way.Experiment.Join.PartitionBy):
 		return fmt.Errorf("shuffling %s: the source %s has no fields for partition_by %v", o.Way.Origin, o.Way.Source, o.Way.Experiment.Join.PartitionBy)
 	}
 	return nil

@@ -9,28 +9,29 @@ import (
 	"github.com/mortise-dev/mortise/joiner"
 )
 
-// send sends one record on, keyed by its partition_by. What has none, or can't be
-// read, goes where the others of its origin go: a task makes a dead letter of it.
+// send sends one record on, as its carrier makes it.
 func (s *Shuffler) send(l *lane, rec *mortise.Record, nowMS int64) error {
-	timeMS, key, ok := s.extract.Read(rec)
-	if err := s.extract.Err(); err != nil {
+	o := &s.out
+	o.Topic, o.TimestampMS = s.opts.Way.Topic, nowMS
+	c, err := s.carrier.Carry(rec, nowMS, o)
+	if err != nil {
 		return err
 	}
 	s.counts.records++
-	switch {
-	case !ok || key == nil:
-		key = l.unreadable
+	if c.Unreadable {
 		s.counts.unreadable++
-	case timeMS <= nowMS+s.aheadMS:
-		l.maxMS = max(l.maxMS, min(timeMS, nowMS)) // no event has happened yet that lies ahead
-		if s.firstMS == joiner.NoTimeMS || timeMS < s.firstMS {
-			s.firstMS = timeMS
+	}
+	if c.TimeMS != joiner.NoTimeMS {
+		l.maxMS = max(l.maxMS, min(c.TimeMS, nowMS)) // no event has happened yet that lies ahead
+		if s.firstMS == joiner.NoTimeMS || c.TimeMS < s.firstMS {
+			s.firstMS = c.TimeMS
 		}
 	}
-	s.origin = experiments.AppendOrigin(s.origin[:0], rec, key)
-	o := &s.out
-	o.Topic, o.Key, o.Value, o.TimestampMS = s.opts.Way.Topic, key, rec.Value, nowMS
-	o.Headers = append(append(o.Headers[:0], experiments.Header{Key: experiments.OriginHeader, Value: s.origin}), rec.Headers...)
+	if !c.Send {
+		s.counts.left++
+		return nil
+	}
+	s.counts.sentBytes += int64(len(o.Key) + len(o.Value))
 	return s.transport.Produce(o)
 }
 

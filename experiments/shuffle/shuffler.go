@@ -17,11 +17,10 @@ import (
 type Shuffler struct {
 	transport experiments.Transport
 	opts      Options
-	extract   *experiments.Extractor
+	carrier   Carrier
 	steering  [][]byte // a key for each internal partition
 	slackMS   int64
 	idleMS    int64
-	aheadMS   int64
 
 	lanes    []*lane // by partition
 	firstMS  int64   // least event time sent on
@@ -30,7 +29,6 @@ type Shuffler struct {
 	lastDone time.Time
 	lastAll  time.Time // when a marker last spoke of all origins
 	out      experiments.Output
-	origin   []byte // the header that is being sent
 
 	mu     sync.Mutex
 	status experiments.ShuffleStatus
@@ -38,7 +36,7 @@ type Shuffler struct {
 }
 
 // counts are what a shuffler did since it was made.
-type counts struct{ records, unreadable, lost, commits int64 }
+type counts struct{ records, unreadable, left, sentBytes, lost, commits int64 }
 
 // New makes a shuffler of a transport that reads the way's topic and writes its
 // internal one.
@@ -49,13 +47,14 @@ func New(t experiments.Transport, opts Options) (*Shuffler, error) {
 	}
 	s := &Shuffler{transport: t, opts: opts, steering: steeringKeys(opts.Partitions), firstMS: joiner.NoTimeMS}
 	way := opts.Way.Spec
-	s.slackMS, s.idleMS, s.aheadMS = way.OutOfOrderness.Milliseconds(), way.IdleAfter.Milliseconds(), way.MaxAhead.Milliseconds()
-	// Whether an event time lies too far ahead is for tasks to judge.
-	x, err := opts.Way.NewExtractor(nil)
-	if err != nil {
-		return nil, err
+	s.slackMS, s.idleMS = way.OutOfOrderness.Milliseconds(), way.IdleAfter.Milliseconds()
+	if s.carrier = opts.Carrier; s.carrier == nil {
+		w, err := newWhole(opts.Way)
+		if err != nil {
+			return nil, err
+		}
+		s.carrier = w
 	}
-	s.extract = x
 	s.observe()
 	return s, nil
 }

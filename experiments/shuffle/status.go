@@ -13,7 +13,7 @@ func (s *Shuffler) Status() experiments.ShuffleStatus {
 func (s *Shuffler) observe() {
 	way := s.opts.Way
 	st := experiments.ShuffleStatus{Source: way.Source, Group: way.Group, Origin: way.Origin, Topic: way.Topic,
-		Records: s.counts.records, Unreadable: s.counts.unreadable, Lost: s.counts.lost, Commits: s.counts.commits}
+		Records: s.counts.records, Unreadable: s.counts.unreadable, Left: s.counts.left, SentBytes: s.counts.sentBytes, Lost: s.counts.lost, Commits: s.counts.commits}
 	for _, l := range s.lanes {
 		st.Origins = append(st.Origins, experiments.OriginStatus{Partition: l.at.Partition, Next: l.next, High: l.high, MaxTimeMS: l.maxMS, Idle: l.idle})
 	}

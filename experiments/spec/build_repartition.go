@@ -1,5 +1,10 @@
 package spec
 
+import (
+	"slices"
+	"strings"
+)
+
 // repartition settles which sources are shuffled on their way to the join, and
 // checks what that leaves open. main may be nil.
 func (l *loader) repartition(n *node, main *sourceNode) {
@@ -12,6 +17,7 @@ func (l *loader) repartition(n *node, main *sourceNode) {
 			shuffled = s.Name
 		} else {
 			kept = s.Name
+			l.oneKey(info, main)
 		}
 	}
 	l.onePlacement(n)
@@ -20,6 +26,35 @@ func (l *loader) repartition(n *node, main *sourceNode) {
 	}
 	if kept != "" && shuffled != "" && j.Partitioner != "murmur2" {
 		l.fail(n.get("partitioner").at, Conflict, "the source `%s` is shuffled, with murmur2, and `%s` is not, so they would lie apart", shuffled, kept).Help = "shuffle every source: repartition: true; or partition the others with murmur2"
+	}
+}
+
+// oneKey checks that a source that the join reads as it is does not say to be keyed
+// by anything else than the join needs.
+func (l *loader) oneKey(info, main *sourceNode) {
+	s := info.source
+	if len(s.PartitionBy) == 0 {
+		return
+	}
+	need := l.exp.Join.PartitionBy
+	if info != main {
+		need = nil
+		for _, label := range l.exp.Join.Labels {
+			if label.Source != s.Name || need != nil {
+				continue
+			}
+			for _, by := range l.exp.Join.PartitionBy {
+				for _, pair := range label.On {
+					if pair.Main == by {
+						need = append(need, pair.Label)
+					}
+				}
+			}
+		}
+	}
+	if !slices.Equal(s.PartitionBy, need) {
+		l.fail(info.keyedAt, Conflict, "the topic of `%s` is keyed by %s, and the join needs it keyed by %s", s.Name, strings.Join(s.PartitionBy, ", "), strings.Join(need, ", ")).
+			Help = "have it shuffled: repartition: true; or leave partition_by out here, if it is keyed as the join says"
 	}
 }
 

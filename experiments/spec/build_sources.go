@@ -17,10 +17,11 @@ const (
 
 // sourceNode is what later stages need to know of a source.
 type sourceNode struct {
-	at     place // of its name
-	source *Source
-	used   bool
-	whole  bool // every field and derived field compiled: its row is complete
+	at      place // of its name
+	source  *Source
+	used    bool
+	whole   bool  // every field and derived field compiled: its row is complete
+	keyedAt place // of its partition_by
 }
 
 func (l *loader) buildSources(n *node) {
@@ -67,6 +68,7 @@ func (l *loader) source(name string, n *node, info *sourceNode) Source {
 		}
 	}
 	l.clean(n.get("clean"), &s)
+	l.topicKey(n.get("partition_by"), &s, info)
 	return s
 }
 
@@ -216,6 +218,22 @@ func (l *loader) derive(n *node, s *Source) bool {
 		s.Derive = append(s.Derive, Derived{e.key, p})
 	}
 	return whole
+}
+
+// topicKey settles what the source says its topic is keyed by.
+func (l *loader) topicKey(n *node, s *Source, info *sourceNode) {
+	if n == nil {
+		return
+	}
+	if len(n.texts()) == 0 {
+		l.fail(n.at, MissingKey, "partition_by is empty; name the field that the topic is keyed by")
+	}
+	for _, f := range n.texts() {
+		if t, ok := l.declared(f, s.Fields, "the source `"+s.Name+"`"); ok && !isScalar(t) {
+			l.fail(f.at, TypeMismatch, "%s is a list; a topic is keyed by text, numbers or bools", f.quoted())
+		}
+	}
+	s.PartitionBy, info.keyedAt = n.strings(), n.at
 }
 
 func (l *loader) clean(n *node, s *Source) {

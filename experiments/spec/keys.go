@@ -61,6 +61,7 @@ var sourceBlock = &block{"a source", "One stream of records.", []key{
 	{name: "max_ahead", shape: span, def: "1h", doc: "How far ahead of the wall clock an event may lie; one that lies further goes to dead letters."},
 	{name: "fields", shape: dict(identifier, sourceField), required: true, doc: "The fields of the record and their types: string, int, float, bool, timestamp, a list such as [int]; ? makes one nullable. One that lies within another is {type: string, from: user.id}. A record that does not fit goes to dead letters."},
 	{name: "repartition", shape: boolean, def: "false", doc: "Shuffle the topic by partition_by through an internal topic, for one that is keyed otherwise, or has another number of partitions than the topics it is joined with."},
+	{name: "partition_by", shape: orList(field), doc: "What the topic is keyed by, in this order, with Kafka's default partitioner, where that is not the join's partition_by. Features by just that need no shuffle in a store that workers share. It is checked against the records."},
 	{name: "where", shape: expr, doc: "A condition over the fields, derived ones included; records for which it does not hold are dropped. Null counts as false."},
 	{name: "derive", shape: dict(identifier, expr), doc: "Further fields, by name: each an expression over the declared ones and those derived above it."},
 	{name: "clean", shape: text, doc: "The name of a registered Go function that sees every record first."},

@@ -56,3 +56,8 @@ func (e *Experiment) needed() (needed []*features.Definition, names map[string]b
 
 // DimensionField is what select and expressions call a field of a dimension.
 func DimensionField(dim, field string) string { return dim + "." + field }
+
+// Joins reports whether the join reads a source: as the main one, or a label's.
+func (e *Experiment) Joins(source string) bool {
+	return source == e.Join.Main || slices.ContainsFunc(e.Join.Labels, func(l Label) bool { return l.Source == source })
+}

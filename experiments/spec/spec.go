@@ -129,8 +129,9 @@ type Source struct {
 	From           map[string][]string // where a field lies, when it is not under its name at the top
 	Where          *expression.Program
 	Derive         []Derived
-	Clean          string // name of a registered clean function; empty for none
-	Repartition    bool   // shuffled by partition_by on its way to the join
+	Clean          string   // name of a registered clean function; empty for none
+	Repartition    bool     // shuffled by partition_by on its way to the join
+	PartitionBy    []string // what the topic is keyed by where that is not the join's partition_by; nil otherwise
 }
 
 // Row is the source's whole schema: declared fields, then derived ones.

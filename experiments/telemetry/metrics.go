@@ -55,6 +55,8 @@ var (
 
 	shuffled      = metric("repartition_records_total", "Records of a topic that were shuffled.", "pipeline", "source")
 	shuffledBlind = metric("repartition_unkeyed_records_total", "Of them, those without a partition_by that can be read.", "pipeline", "source")
+	shuffleUnused = metric("repartition_unneeded_records_total", "Of them, those that nothing behind the shuffle needs: they were not sent on.", "pipeline", "source")
+	shuffleBytes  = metric("repartition_sent_bytes_total", "Bytes of keys and values that were sent on.", "pipeline", "source")
 	shuffleLost   = metric("repartition_lost_records_total", "Records that a topic no longer held when they were to be shuffled, passed over with --accept-gap.", "pipeline", "source")
 	shuffleLag    = metric("repartition_lag_records", "Records of a topic that are still to be shuffled.", "pipeline", "partition", "source")
 	shuffleTime   = metric("repartition_event_timestamp_seconds", "Greatest event time that was shuffled, as a Unix time.", "pipeline", "partition", "source")
@@ -64,7 +66,7 @@ var descriptions = []*prometheus.Desc{impressionsIn, impressionsEmitted, impress
 	labelsUnmatched, labelsLate, labelsPending, labelsDropped, instances, provisional, lateRows, watermark, watermarkLag, watermarkHold,
 	sourceLag, sourceTime, stateRows, stateBytes, stateFiles, takeover, opening, rebuilding, aborts, commits,
 	checkpoints, checkpointBytes, checkpointSeconds, checkpointHeld, checkpointAge, restores,
-	shuffled, shuffledBlind, shuffleLost, shuffleLag, shuffleTime}
+	shuffled, shuffledBlind, shuffleUnused, shuffleBytes, shuffleLost, shuffleLag, shuffleTime}
 
 // collector turns workers' status into metrics when they are scraped.
 type collector struct {
@@ -118,6 +120,8 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 func collectShuffle(ch chan<- prometheus.Metric, pipeline string, s *experiments.ShuffleStatus) {
 	counter(ch, shuffled, float64(s.Records), pipeline, s.Source)
 	counter(ch, shuffledBlind, float64(s.Unreadable), pipeline, s.Source)
+	counter(ch, shuffleUnused, float64(s.Left), pipeline, s.Source)
+	counter(ch, shuffleBytes, float64(s.SentBytes), pipeline, s.Source)
 	counter(ch, shuffleLost, float64(s.Lost), pipeline, s.Source)
 	for _, o := range s.Origins {
 		part := strconv.Itoa(int(o.Partition))

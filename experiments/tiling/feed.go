@@ -13,12 +13,20 @@ import (
 // feed reads the records of one source as features see them: cleaned, filtered,
 // with their derived fields.
 type feed struct {
-	id     string // Feature.SourceID
+	name   string   // in the generation, and of its tasks: Feature.SourceID and, where workers share the tiles, the entity
+	topic  string   // that is read
+	entity []string // of the features, where workers share the tiles
 	spec   *spec.Source
 	owner  *spec.Experiment // whose the spec is
 	source *clean.Source
 	reader *clean.Reader
 	event  clean.Event
+
+	way     *experiments.Shuffle // fills topic; nil where that is the source's own
+	parcel  *parcel              // of what comes on the way
+	row     mortise.Row          // of a parcel
+	routed  bool                 // an entity's tiles lie in the task of its partition
+	textKey bool                 // the entity is a single text
 }
 
 func newFeed(f *experiments.Feature) (*feed, error) {
@@ -39,13 +47,16 @@ func newFeed(f *experiments.Feature) (*feed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Experiment.Path, err)
 	}
-	return &feed{id: f.SourceID, spec: s, owner: f.Experiment, source: src, reader: src.NewReader()}, nil
+	return &feed{name: f.SourceID, topic: s.Topic, spec: s, owner: f.Experiment, source: src, reader: src.NewReader()}, nil
 }
 
 // copy is the feed for another goroutine.
 func (f *feed) copy() *feed {
 	own := *f
 	own.reader, own.event = f.source.NewReader(), clean.Event{}
+	if f.parcel != nil {
+		own.row = make(mortise.Row, len(f.parcel.fields))
+	}
 	return &own
 }
 
@@ -77,8 +88,13 @@ func (f *feed) take(rec *mortise.Record, nowMS int64) (timeMS int64, row mortise
 	return timeMS, row, nil
 }
 
-// slot finds a field in the rows that take returns.
-func (f *feed) slot(field string) int { return f.source.Slot(0, field) }
+// slot finds a field in the rows that tasks get.
+func (f *feed) slot(field string) int {
+	if f.parcel != nil {
+		return f.parcel.slot(field)
+	}
+	return f.source.Slot(0, field)
+}
 
 // letter is the dead letter of a record that cannot be read; nil where it is no
 // fault of the record's.

@@ -8,9 +8,13 @@ import (
 // meta is what a source's position in the store says beside its watermark.
 type meta struct {
 	Generation int      `json:"generation"`
-	Source     string   `json:"source"`         // Feature.SourceID
+	Source     string   `json:"source"`         // feed.name
 	Features   []string `json:"features"`       // Feature.ID of those that are kept
 	Idle       bool     `json:"idle,omitempty"` // it is caught up and silent
+	// Topic and Width are, where workers share the tiles, the topic that the task reads
+	// and how many partitions it had when the task began.
+	Topic string `json:"topic,omitempty"`
+	Width int    `json:"width,omitempty"`
 	// Partitions are by number.
 	Partitions []partition `json:"partitions"`
 }

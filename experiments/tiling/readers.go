@@ -39,7 +39,7 @@ type known struct {
 // NewReaders makes Readers. With unfinished they also read tiles that may still
 // change.
 func NewReaders(store features.Store, gen *Generation, unfinished bool) *Readers {
-	p := &Readers{gen: gen, store: store, opts: features.ReaderOptions{Tasks: gen.Tasks(), Unfinished: unfinished}, asking: make(chan struct{}, 1)}
+	p := &Readers{gen: gen, store: store, opts: features.ReaderOptions{Tasks: gen.Tasks(), Route: gen.route(), Unfinished: unfinished}, asking: make(chan struct{}, 1)}
 	p.asking <- struct{}{}
 	return p
 }

@@ -15,9 +15,9 @@ import (
 
 // Shared keeps the tiles of one topic's features in a store that many workers
 // read: the members of a consumer group share its partitions out among them. Each
-// partition is a task with tiles of its own, which are merged when they are read;
-// merged, they do not depend on which events lay where, so that the topic need not
-// be keyed by anything that features are per.
+// partition is a task with tiles of its own. An entity's events all lie in one of
+// them, and so do its tiles: the topic is keyed by the entity, or is an internal one
+// that its source was shuffled into.
 //
 // A task's position in the store is what counts. What is committed to the group
 // beside it only tells how far it is.
@@ -126,13 +126,13 @@ func (s *Shared) open(ctx context.Context, partition int32) (int64, error) {
 	next := int64(math.MaxInt64)
 	for _, g := range s.gens {
 		for i, f := range g.feeds {
-			if f.spec.Topic != s.topic {
+			if f.topic != s.topic {
 				continue
 			}
 			if int(partition) >= len(g.tasks[i]) {
 				return 0, fmt.Errorf("partition %d is beyond the %d that the topic had when this started: start it again", partition, len(g.tasks[i]))
 			}
-			one := &source{gen: g, index: i, task: int(partition), feed: f.copy(), letters: s.opts.Letters}
+			one := &source{gen: g, index: i, task: int(partition), feed: f.copy(), letters: s.opts.Letters, placed: placement{partition: int(partition), partitions: len(g.tasks[i])}}
 			sinceMS := int64(math.MinInt64)
 			if s.opts.SinceMS != nil {
 				var err error
@@ -294,7 +294,8 @@ func (s *Shared) commit(ctx context.Context) error {
 // what holds them back holds it, and nothing else does.
 func (s *Shared) follow(ctx context.Context, one *source, nowMS int64) error {
 	one.meta.Idle = one.clock.Idle(0, nowMS)
-	if !one.meta.Idle || len(one.gen.tasks[one.index]) == 1 {
+	if !one.meta.Idle || one.feed.way != nil || // whose markers tell of all
+		len(one.gen.tasks[one.index]) == 1 {
 		return nil
 	}
 	name := one.gen.tasks[one.index][one.task]

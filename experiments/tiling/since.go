@@ -56,7 +56,7 @@ func (t *Tiler) sinceOf(ctx context.Context, begins map[experiments.TopicPartiti
 		}
 		var longest time.Duration
 		for i := range s.gen.Features {
-			if f := &s.gen.Features[i]; f.SourceID == s.feed.id {
+			if f := &s.gen.Features[i]; s.gen.isOf(i, s.index) {
 				longest = max(longest, f.Definition.Window)
 			}
 		}

@@ -24,7 +24,7 @@ func (s *source) status() experiments.FeatureStatus {
 	complete := s.writer.CompleteFrom()
 	for i := range s.gen.Features {
 		f := &s.gen.Features[i]
-		if f.SourceID != s.feed.id {
+		if !s.gen.isOf(i, s.index) {
 			continue
 		}
 		st.Features = append(st.Features, f.Definition.Name)

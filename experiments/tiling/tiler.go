@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,18 +53,26 @@ func New(log Log, store features.Store, gens []*Generation, opts Options) *Tiler
 	return t
 }
 
-// Topics lists the topics that generations read, each once.
-func Topics(gens []*Generation) (topics []string) {
-	known := map[string]bool{}
+// Topics lists the topics that generations are over, each once.
+func Topics(gens []*Generation) []string {
+	return topics(gens, func(f *feed) string { return f.spec.Topic })
+}
+
+// TaskTopics lists the topics that the tasks of generations read, each once: of
+// sources that are shuffled the internal ones.
+func TaskTopics(gens []*Generation) []string {
+	return topics(gens, func(f *feed) string { return f.topic })
+}
+
+func topics(gens []*Generation, of func(*feed) string) (all []string) {
 	for _, g := range gens {
 		for _, f := range g.feeds {
-			if !known[f.spec.Topic] {
-				known[f.spec.Topic] = true
-				topics = append(topics, f.spec.Topic)
+			if topic := of(f); !slices.Contains(all, topic) {
+				all = append(all, topic)
 			}
 		}
 	}
-	return topics
+	return all
 }
 
 func (t *Tiler) nowMS() int64 { return t.opts.Now().UnixMilli() }

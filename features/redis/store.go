@@ -2,6 +2,8 @@ package redis
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -12,12 +14,14 @@ import (
 	"github.com/mortise-dev/mortise/features"
 )
 
-// format is what the keys hold and how.
-const format = "1"
+// format is what the keys hold and how. In format 1 an entity's tiles lay in all
+// shards, as its events lay in the source's partitions.
+const format = "2"
 
 // Store is a features.Store in Redis.
 type Store struct {
 	opts   Options
+	id     string
 	reads  redis.UniversalClient // tries again after errors of the network
 	writes redis.UniversalClient // does not: whether a commit happened has to be looked up
 
@@ -44,6 +48,7 @@ func (s *Store) prepare(ctx context.Context) error {
 	_, err := s.reads.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.HSetNX(ctx, key, "format", format)
 		p.HSetNX(ctx, key, "buckets", s.opts.Buckets)
+		p.HSetNX(ctx, key, "id", newID())
 		return nil
 	})
 	if err != nil {
@@ -54,12 +59,23 @@ func (s *Store) prepare(ctx context.Context) error {
 		return err
 	}
 	if meta["format"] != format {
-		return fmt.Errorf("it has format %q, and this version reads %q: use another prefix, or the version that made it", meta["format"], format)
+		return fmt.Errorf("it has format %q, and this version reads %q: use another prefix, under which features are made anew from their topics, or the version that made it", meta["format"], format)
 	}
+	s.id = meta["id"]
 	if s.opts.Buckets, err = strconv.Atoi(meta["buckets"]); err != nil || s.opts.Buckets < 1 || s.opts.Buckets > maxBuckets {
 		return fmt.Errorf("it has %q buckets: %w", meta["buckets"], features.ErrCorrupt)
 	}
 	return nil
+}
+
+// ID tells the store apart from any other, one too that had this prefix before and was
+// emptied: it was made up when the store was.
+func (s *Store) ID() string { return s.id }
+
+func newID() string {
+	raw := make([]byte, 4)
+	_, _ = rand.Read(raw) // never fails
+	return hex.EncodeToString(raw)
 }
 
 // fail says what could not be done, and where.
