@@ -7,7 +7,7 @@ import (
 
 // Ledger accounts for every record of one experiment. It always adds up:
 //
-//	impressions in = emitted + pending + dropped{reason}
+//	impressions in = emitted + pending + parked + dropped{reason}
 //	labels in      = attached + unmatched + late + pending + dropped{reason}
 type Ledger struct {
 	Impressions ImpressionLedger `json:"impressions"`
@@ -23,6 +23,7 @@ type ImpressionLedger struct {
 	In      int64   `json:"in"`
 	Emitted int64   `json:"emitted"`
 	Pending int64   `json:"pending"`
+	Parked  int64   `json:"parked,omitempty"` // closed: their row waits for a dimension
 	Dropped Dropped `json:"dropped"`
 }
 
@@ -51,8 +52,8 @@ func (d *Dropped) Total() (n int64) {
 // Check returns an error that shows the sums when the ledger does not add up.
 func (l *Ledger) Check() error {
 	i, b := &l.Impressions, &l.Labels
-	if got := i.Emitted + i.Pending + i.Dropped.Total(); got != i.In {
-		return fmt.Errorf("ledger: impressions in %d, accounted for %d (emitted %d, pending %d, dropped %d)", i.In, got, i.Emitted, i.Pending, i.Dropped.Total())
+	if got := i.Emitted + i.Pending + i.Parked + i.Dropped.Total(); got != i.In {
+		return fmt.Errorf("ledger: impressions in %d, accounted for %d (emitted %d, pending %d, parked %d, dropped %d)", i.In, got, i.Emitted, i.Pending, i.Parked, i.Dropped.Total())
 	}
 	if got := b.Attached + b.Unmatched + b.Late + b.Pending + b.Dropped.Total(); got != b.In {
 		return fmt.Errorf("ledger: labels in %d, accounted for %d (attached %d, unmatched %d, late %d, pending %d, dropped %d)", b.In, got, b.Attached, b.Unmatched, b.Late, b.Pending, b.Dropped.Total())
@@ -64,6 +65,7 @@ func (l *Ledger) Check() error {
 func (l *Ledger) Add(other *Ledger) {
 	i, o := &l.Impressions, &other.Impressions
 	i.In, i.Emitted, i.Pending = i.In+o.In, i.Emitted+o.Emitted, i.Pending+o.Pending
+	i.Parked += o.Parked
 	b, p := &l.Labels, &other.Labels
 	b.In, b.Attached, b.Unmatched = b.In+p.In, b.Attached+p.Attached, b.Unmatched+p.Unmatched
 	b.Late, b.Pending = b.Late+p.Late, b.Pending+p.Pending

@@ -47,7 +47,25 @@ func (w *Worker) produce(r *runner) error {
 			return err
 		}
 	}
+	if err := w.produceParked(r); err != nil {
+		return err
+	}
 	r.out.reset()
+	return nil
+}
+
+// produceParked hands over what becomes of the rows that wait.
+func (w *Worker) produceParked(r *runner) error {
+	for i := range r.out.waits {
+		row := &r.out.waits[i]
+		o := Output{Topic: ParkedTopic(w.name), Placed: true, Partition: r.partition, Key: r.out.buf[row.key:row.row], TimestampMS: w.nowMS()}
+		if row.row < row.to { // else it is a tombstone
+			o.Value = r.out.buf[row.row:row.to]
+		}
+		if err := w.transport.Produce(&o); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -181,6 +181,14 @@ func (g *program) finish(b *Batch, retract func(r *deferredRow, e *joiner.Entry,
 		r := &b.rows[i]
 		pt, im := &g.parts[r.exp], &b.Impressions[r.impression]
 		why := g.takeDimensions(b, im, pt)
+		if why == nil && g.hold != nil && !r.resumed {
+			if held, err := g.hold(b, r, im, pt); held || err != nil {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+		}
 		if why == nil {
 			why = pt.compute(im.env)
 		}

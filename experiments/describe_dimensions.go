@@ -16,7 +16,8 @@ type DimensionDescription struct {
 	AsOf        string   `json:"as_of"`
 	Fields      []string `json:"fields"` // with their types
 	Missing     string   `json:"missing"`
-	Cache       string   `json:"cache"` // empty where there is none
+	Wait        string   `json:"wait,omitempty"` // how long rows wait for it beyond the close of their impression; empty where none do
+	Cache       string   `json:"cache"`          // empty where there is none
 	Timeout     string   `json:"timeout"`
 }
 
@@ -36,6 +37,10 @@ func (p *Pipeline) describeDimensions() (all []DimensionDescription) {
 		}
 		if r := &d.Read; r.CacheBytes > 0 && r.TTL > 0 {
 			one.Cache = fmt.Sprintf("%d MB for %s, stale for %s more", r.CacheBytes/1_000_000, mortise.FormatDuration(r.TTL), mortise.FormatDuration(r.StaleFor))
+		}
+		if w := &d.Wait; w.For > 0 {
+			one.Wait = fmt.Sprintf("rows without it wait for %s, and it is read again every %s; at most %d rows, %d MB a worker",
+				mortise.FormatDuration(w.For), mortise.FormatDuration(w.Every), w.Rows, w.Bytes/1_000_000)
 		}
 		all = append(all, one)
 	}

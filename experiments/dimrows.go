@@ -25,7 +25,13 @@ type neededDimension struct {
 type usedDimension struct {
 	name  string
 	dim   int // in Pipeline.Dimensions
+	wait  spec.Patience
 	texts [dimjoin.ServedMissing + 1]string
+}
+
+// awaits reports whether a row with this answer waits for another.
+func (u *usedDimension) awaits(a *dimjoin.Answer) bool {
+	return u.wait.For > 0 && a.Served == dimjoin.ServedMissing && a.Key != nil
 }
 
 // addDimensions lays out the fields of all dimensions.
@@ -40,6 +46,7 @@ func (n *needs) addDimensions(p *Pipeline, main *clean.Source) {
 		n.width += len(d.Fields)
 		n.raw = n.raw || d.Missing == dimjoin.MissingDeadLetter
 	}
+	n.raw = n.raw || p.Parks()
 }
 
 // bindDimensions notes the dimensions of one experiment, adds where their fields
@@ -47,7 +54,7 @@ func (n *needs) addDimensions(p *Pipeline, main *clean.Source) {
 func (n *needs) bindDimensions(p *Pipeline, exp int, pt *part, at map[string]int) (next int) {
 	for i, d := range pt.spec.NeededDimensions() {
 		dim := p.dimensionAt[exp][i]
-		u := usedDimension{name: d.Name, dim: dim}
+		u := usedDimension{name: d.Name, dim: dim, wait: d.Wait}
 		for how := range u.texts {
 			u.texts[how] = d.Name + ":" + dimjoin.Served(how).String()
 		}

@@ -91,6 +91,7 @@ type deferredRow struct {
 	impression int
 	exp        int
 	positive   bool
+	resumed    bool // it waited, and waits no longer
 	emission   joiner.Emission
 	instance   instances.Instance // without Selected
 }

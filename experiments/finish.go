@@ -108,6 +108,9 @@ func (w *Worker) othersDone(committed map[TopicPartition]CommittedOffset) (sum [
 		}
 		for i := range sum {
 			sum[i].Add(&at.Ledgers[i])
+			if at.Ledgers[i].Impressions.Parked > 0 {
+				return nil, false
+			}
 		}
 	}
 	return sum, true

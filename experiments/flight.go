@@ -152,6 +152,9 @@ func (r *runner) recall() {
 	if o := r.prog.seen; o != nil && o.flight != nil {
 		<-o.flight.done
 	}
+	if r.parked.busy() {
+		<-r.parked.look.done
+	}
 }
 
 func isDone(done chan struct{}) bool {

@@ -32,6 +32,10 @@ func (w *Worker) openTask(ctx context.Context, partition int32, committed []Comm
 	if err != nil {
 		return nil, err
 	}
+	if err := w.bringBack(ctx, r, at); err != nil {
+		w.closeTask(r)
+		return nil, err
+	}
 	for in := range w.pipeline.Sources {
 		switch {
 		case local != nil: // what lies before at.Lows is of no use to anybody any more
@@ -173,6 +177,10 @@ func (w *Worker) newRunner(partition int32, store joiner.Store) (*runner, error)
 				return nil, err
 			}
 		}
+	}
+	if w.patience.Every > 0 {
+		r.parked = newParking(w.patience.Every, w.nowMS())
+		r.prog.hold = r.putAside
 	}
 	if w.opts.Profile {
 		r.out.profiled(w.pipeline)

@@ -19,6 +19,8 @@ type outbox struct {
 	rows []outRow
 	dead []deadLetter
 	size int // bytes of dead letters
+
+	waits []outRow // what becomes of rows that wait: their records, without exp and time
 }
 
 type outRow struct {
@@ -26,6 +28,19 @@ type outRow struct {
 	timeMS       int64
 	key, row, to int // key is buf[key:row], the row buf[row:to]
 }
+
+// park takes the record of a row that begins to wait.
+func (o *outbox) park(key, value []byte) {
+	w := outRow{key: len(o.buf)}
+	o.buf = append(o.buf, key...)
+	w.row = len(o.buf)
+	o.buf = append(o.buf, value...)
+	w.to = len(o.buf)
+	o.waits = append(o.waits, w)
+}
+
+// endParked takes the tombstone of a row that waits no longer.
+func (o *outbox) endParked(key []byte) { o.park(key, nil) }
 
 type deadLetter struct {
 	mask   uint32
@@ -68,9 +83,9 @@ func (o *outbox) DeadLetter(mask uint32, dl *mortise.DeadLetter) error {
 	return nil
 }
 
-func (o *outbox) empty() bool { return len(o.rows)+len(o.dead) == 0 }
+func (o *outbox) empty() bool { return len(o.rows)+len(o.dead)+len(o.waits) == 0 }
 
 func (o *outbox) reset() {
 	clear(o.dead)
-	o.buf, o.rows, o.dead, o.size = o.buf[:0], o.rows[:0], o.dead[:0], 0
+	o.buf, o.rows, o.dead, o.size, o.waits = o.buf[:0], o.rows[:0], o.dead[:0], 0, o.waits[:0]
 }

@@ -43,10 +43,14 @@ type program struct {
 	seen     *observations                      // what dimensions were on arrival; nil where nothing is read then
 	lookedUp func(int, *joiner.Entry, []Looked) // nil: nobody asks
 	asOf     bool                               // the input is recorded: what is to be read on arrival is read as of then
+	hold     holder                             // puts rows aside that wait; nil: none does
 	batch    *Batch                             // rows that wait for their features or dimensions; nil while there are none
 	keyText  []byte
 	entity   []mortise.Value
 }
+
+// holder puts a row aside instead of its being written, or reports that it does not.
+type holder func(b *Batch, r *deferredRow, im *Impression, pt *part) (held bool, err error)
 
 // labelReader decodes the labels of one input, remembering the last.
 type labelReader struct {

@@ -16,7 +16,7 @@ func GroupBelongs(group, of string) bool {
 // Nobody else should name topics so; but somebody may.
 func TopicBelongs(topic, group string) bool {
 	rest, ok := strings.CutPrefix(topic, topicName(group)+".")
-	return ok && (strings.HasPrefix(rest, "repartition.") || rest == "rows" || strings.HasPrefix(rest, "rows."))
+	return ok && (strings.HasPrefix(rest, "repartition.") || rest == "rows" || rest == "parked" || strings.HasPrefix(rest, "rows."))
 }
 
 // InternalTopicOf returns whose internal topic a topic is, by its name: one of groups,

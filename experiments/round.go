@@ -17,7 +17,7 @@ func (w *Worker) round(ctx context.Context) error {
 		switch {
 		case r.due || !r.finished && r.clock.Ended() && !r.waits():
 			wait = 0
-		case r.flying != nil:
+		case r.flying != nil || r.parked.busy():
 			wait = min(wait, flightWait)
 		}
 	}
@@ -85,10 +85,16 @@ func (w *Worker) work(r *runner, fetched []Fetched, nowMS int64) error {
 		r.clock.SetCaughtUp(in, caughtUp && w.inputDone(), nowMS)
 	}
 	r.checkEnds()
-	if err := r.advance(nowMS, max(w.opts.CloseRows/len(w.runners), 1)); err != nil {
+	if err := r.advance(nowMS, w.share()); err != nil {
 		return fmt.Errorf("closing windows: %w", err)
 	}
 	return r.prog.fatal
+}
+
+// share is what each task may do.
+func (w *Worker) share() share {
+	n := len(w.runners)
+	return share{rows: max(w.opts.CloseRows/n, 1), parked: max(w.patience.Rows/n, 1), parkedBytes: w.patience.Bytes / int64(n)}
 }
 
 // inputDone reports whether all that is being published is there.

@@ -52,8 +52,9 @@ type runner struct {
 	endLife context.CancelFunc
 	spawn   func(func())
 	traced  func(joiner.Trace)
-	flying  *Batch // closed impressions that wait for what their rows need
-	owed    bool   // the last commit had to leave the task out
+	flying  *Batch   // closed impressions that wait for what their rows need
+	owed    bool     // the last commit had to leave the task out
+	parked  *parking // closed impressions' rows that wait longer; nil where none may
 
 	forgotMS int64 // the cursor when observations were gone through last
 
@@ -290,13 +291,23 @@ func letter(p *Pipeline, in int, rec *mortise.Record, why *mortise.RecordError) 
 		Reason: why.Reason, Detail: why.Error(), Raw: rec.Value}
 }
 
-// advance moves the watermark and closes at most limit impressions.
-func (r *runner) advance(nowMS int64, limit int) error {
+// share is one task's of what a worker allows all of its.
+type share struct {
+	rows        int // impressions to be closed in a round
+	parked      int // rows that wait
+	parkedBytes int64
+}
+
+// advance moves the watermark and closes at most as many impressions as its share.
+func (r *runner) advance(nowMS int64, limit share) error {
 	if err := r.readArrivals(); err != nil {
 		return err
 	}
 	if r.rebuild != nil {
 		return nil
+	}
+	if err := r.tendParked(nowMS, limit); err != nil {
+		return err
 	}
 	r.task.Advance(r.clock.Advance(nowMS))
 	r.due = false
@@ -316,10 +327,10 @@ func (r *runner) advance(nowMS int64, limit int) error {
 	var done bool
 	var err error
 	if r.clock.Ended() {
-		done, err = r.task.Finish(limit)
-		r.finished = done && err == nil && !r.away()
+		done, err = r.task.Finish(limit.rows)
+		r.finished = done && err == nil && !r.away() && r.nothingWaits()
 	} else {
-		done, err = r.task.Close(limit)
+		done, err = r.task.Close(limit.rows)
 	}
 	r.due = !done && !r.task.Held()
 	if err == nil {
@@ -329,7 +340,7 @@ func (r *runner) advance(nowMS int64, limit int) error {
 }
 
 // waits reports whether the task can go on only when what rows need is there.
-func (r *runner) waits() bool { return r.owed || r.flying != nil || r.task.Held() }
+func (r *runner) waits() bool { return r.owed || r.flying != nil || r.parked.busy() || r.task.Held() }
 
 // setEnds fixes where each input ends; an input that is there already has ended.
 func (r *runner) setEnds(ends []int64) {

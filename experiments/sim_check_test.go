@@ -22,7 +22,10 @@ type simCheck struct {
 	end        func(tp experiments.TopicPartition) int64
 	allIn      bool // nothing more is published
 	faults     []string
-	calm       bool // nothing is ever rebuilt
+	calm       bool                      // nothing is ever rebuilt
+	complete   bool                      // every row of a dimension that is to come has come
+	waiting    map[int32]map[string]bool // rows that wait, by partition
+	parkings   int
 }
 
 // simReached is the greatest event time of a partition up to an offset.
@@ -30,7 +33,7 @@ type simReached struct{ offset, maxMS int64 }
 
 func newSimCheck(w *simWorld, partitions int) *simCheck {
 	return &simCheck{world: w, partitions: partitions, seen: map[string]int{}, revisions: map[string]int{}, letters: map[string]int{},
-		reached: map[experiments.TopicPartition][]simReached{}}
+		reached: map[experiments.TopicPartition][]simReached{}, waiting: map[int32]map[string]bool{}}
 }
 
 func (c *simCheck) fault(format string, args ...any) {
@@ -56,10 +59,13 @@ func (c *simCheck) committed(got *simulation.Committed) {
 			c.row(o, got)
 		case "dead-letters.hostile":
 			c.letter(o)
+		case simParkedTopic:
+			c.parked(o)
 		default:
 			c.fault("a record in topic %s", o.Topic)
 		}
 	}
+	c.account(got.Offsets)
 }
 
 func (c *simCheck) exactlyOnce() bool { return c.world.kind.delivery == "exactly_once" }
@@ -72,6 +78,7 @@ func (c *simCheck) row(o *experiments.Output, in *simulation.Committed) {
 			return
 		}
 	}
+	text = c.patiently(text)
 	row, ok := c.world.rows[text]
 	switch {
 	case !ok:

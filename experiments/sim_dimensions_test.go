@@ -2,13 +2,17 @@ package experiments_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"strings"
+	"time"
 
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/dimjoin"
 	"github.com/mortise-dev/mortise/experiments"
 	"github.com/mortise-dev/mortise/experiments/simulation"
+	"github.com/mortise-dev/mortise/joiner"
 )
 
 // simDimensionBlock declares the dimensions of a simulated world, one read at each
@@ -41,6 +45,21 @@ func simLookup(table, key string, timeMS int64) (dimjoin.Served, int64) {
 	return dimjoin.ServedStore, n
 }
 
+// simComing is when a key of the table "arrived" gets its row, where rows are late:
+// some have it from the beginning, some from a time on, some when all input is there,
+// some never.
+func (r *simRun) simComing(key string) bool {
+	h := fnv.New32a()
+	fmt.Fprint(h, "coming", key)
+	switch h.Sum32() % 5 {
+	case 0:
+		return r.check.complete
+	case 1:
+		return r.check.complete || time.Since(synctestEpoch) > time.Duration(h.Sum32()%3600)*time.Second
+	}
+	return true
+}
+
 // simDimensions are stores that are slow at times.
 type simDimensions struct {
 	process *simulation.Process
@@ -52,12 +71,16 @@ func (s *simDimensions) Read(_ context.Context, lookups [][]dimjoin.Answer) erro
 	if err := s.process.Request(fmt.Sprintf("read %d, %d and %d dimensions", len(lookups[0]), len(lookups[1]), len(lookups[2]))); err != nil {
 		return err
 	}
+	away := !s.run.check.complete && s.run.schedule.Chance(4) // it cannot be read
 	for dim, table := range []string{"arrived", "valid", "latest"} {
 		s.run.counts.lookedUp += len(lookups[dim])
 		for i := range lookups[dim] {
 			a := &lookups[dim][i]
 			var n int64
 			a.Served, n = simLookup(table, string(a.Key), a.AsOfMS)
+			if table == "arrived" && s.run.world.kind.parking && (away || !s.run.simComing(string(a.Key))) {
+				a.Served = dimjoin.ServedMissing
+			}
 			if a.Row = (mortise.Row{mortise.IntValue(n)}); table == "arrived" {
 				a.Row = append(a.Row, mortise.StringValue(fmt.Sprint("name-", n)))
 			}
@@ -67,7 +90,7 @@ func (s *simDimensions) Read(_ context.Context, lookups [][]dimjoin.Answer) erro
 			for field := range a.Row {
 				a.Row[field] = mortise.NullValue()
 			}
-			if a.Absent = true; table == "latest" && s.run.world.kind.policy == "at_close" {
+			if a.Absent = !away; table == "latest" && s.run.world.kind.policy == "at_close" {
 				a.Reject = &mortise.RecordError{Reason: mortise.ReasonDimension, Field: table, Detail: "no row of key " + string(a.Key)}
 			}
 		}
@@ -97,5 +120,104 @@ func addDimensions(row *ordered, i event, rejects bool) (degraded []string, ok b
 	}
 	return degraded, true
 }
+
+// simParked reads the topic of rows that wait.
+type simParked struct {
+	process *simulation.Process
+	broker  *simulation.Broker
+}
+
+// Read implements experiments.ParkedRows.
+func (s *simParked) Read(_ context.Context, partition int32, fn func(key, value []byte) error) error {
+	if err := s.process.Request("read rows that wait"); err != nil {
+		return err
+	}
+	for _, o := range s.broker.Output(simParkedTopic) {
+		if o.Partition != partition {
+			continue
+		}
+		if err := fn(o.Key, o.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const simParkedTopic = "group.parked"
+
+// parked follows a record of the topic of rows that wait.
+func (c *simCheck) parked(o *experiments.Output) {
+	if !o.Placed {
+		c.fault("row %s waits anywhere", o.Key)
+	}
+	all := c.waiting[o.Partition]
+	if all == nil {
+		all = map[string]bool{}
+		c.waiting[o.Partition] = all
+	}
+	key := string(o.Key)
+	switch {
+	case o.Value == nil && !all[key]:
+		c.fault("%s waits no longer, and did not", o.Key)
+	case o.Value == nil:
+		delete(all, key)
+	case all[key]:
+		c.fault("%s waits twice", o.Key)
+	default:
+		all[key] = true
+		c.parkings++
+	}
+}
+
+// account holds the committed account against what waits.
+func (c *simCheck) account(offsets map[experiments.TopicPartition]experiments.CommittedOffset) {
+	for tp, at := range offsets {
+		if tp.Topic != "imps" {
+			continue
+		}
+		s, err := joiner.ParseMetadata(at.Metadata)
+		if err != nil {
+			c.fault("%v", err)
+			return
+		}
+		l := &s.Ledgers[0]
+		if err := l.Check(); err != nil {
+			c.fault("%v", err)
+		}
+		if got := len(c.waiting[tp.Partition]); int(l.Impressions.Parked) != got {
+			c.fault("the account of partition %d says that %d rows wait, and %d do", tp.Partition, l.Impressions.Parked, got)
+		}
+	}
+}
+
+// patiently returns a row as it is with what it waited for; where rows do not wait
+// long, some are written without.
+func (c *simCheck) patiently(text string) string {
+	if !c.world.kind.parking || !c.world.kind.hasty {
+		return text
+	}
+	var row struct {
+		Item     string   `json:"item_id"`
+		X        *int64   `json:"arrived_x"`
+		Degraded []string `json:"degraded"`
+	}
+	if err := json.Unmarshal([]byte(text), &row); err != nil {
+		c.fault("%v: %s", err, text)
+		return text
+	}
+	served, n := simLookup("arrived", escapeKey(row.Item), 0)
+	if row.X != nil || served == dimjoin.ServedMissing {
+		return text
+	}
+	text = strings.Replace(text, `"arrived_x":null,"arrived_name":null`, fmt.Sprintf(`"arrived_x":%d,"arrived_name":"name-%d"`, n, n), 1)
+	how := ""
+	if served.Degraded() {
+		how = `"arrived:` + served.String() + `"`
+	}
+	text = strings.Replace(text, `"arrived:missing"`, how, 1)
+	return strings.NewReplacer("[,", "[").Replace(text)
+}
+
+var _ experiments.ParkedRows = (*simParked)(nil)
 
 var _ experiments.Dimensions = (*simDimensions)(nil)

@@ -22,7 +22,9 @@ func drawKind(rng *rand.Rand) simKind {
 		k.delivery = "at_least_once"
 	}
 	k.featured = k.policy == "at_close" && rng.IntN(3) == 0
-	k.looking = rng.IntN(3) == 0
+	k.looking = rng.IntN(2) == 0
+	k.parking = k.looking && k.policy == "at_close" && k.delivery == "exactly_once" && rng.IntN(4) > 0
+	k.hasty = k.parking && rng.IntN(2) == 0
 	return k
 }
 
@@ -112,6 +114,7 @@ func (r *simRun) publish(i int) {
 // what it can.
 func (r *simRun) endPublishing() {
 	r.schedule.Plan(3*time.Second+time.Millisecond, "publishing ends", func() {
+		r.check.complete = true
 		for _, topic := range r.plan.broker.Inputs {
 			for p := range r.plan.broker.Partitions {
 				r.broker.Show(topic, p)

@@ -30,6 +30,8 @@ type simKind struct {
 	delivery string
 	featured bool // rows have features; only at_close
 	looking  bool // rows have dimensions
+	parking  bool // which come late, and are waited for
+	hasty    bool // but not for long
 }
 
 // simWorld is input in the order of its arrival, and what must come of it.
@@ -97,8 +99,15 @@ func newSimWorld(t testing.TB, kind simKind) *simWorld {
 	}
 	if kind.looking {
 		arrived, latest := "wait", "dead_letter"
-		if kind.policy != "at_close" {
+		switch {
+		case kind.policy != "at_close":
 			arrived, latest = `"null"`, `"null"`
+		case kind.delivery != "exactly_once":
+			arrived = "wait, wait: {for: 0s}"
+		case kind.hasty:
+			arrived = "wait, wait: {for: 20s, every: 3s}"
+		default:
+			arrived = "wait, wait: {for: 1000h, every: 3s}"
 		}
 		text = strings.Replace(text, "]\noutput", ", "+simDimensionColumns+"]\noutput", 1)
 		text = strings.Replace(text, "instance:", strings.NewReplacer("ARRIVED", arrived, "LATEST", latest).Replace(simDimensionBlock)+"instance:", 1)

@@ -24,11 +24,37 @@ type Status struct {
 	Checkpoints *CheckpointStatus  `json:"checkpoints,omitempty"`
 	Shuffles    []ShuffleStatus    `json:"shuffles,omitempty"`   // of the pipeline's topics, in this process
 	Archives    []ArchiveStatus    `json:"archives,omitempty"`   // of the pipeline's experiments, in this process
+	Parking     *ParkingStatus     `json:"parking,omitempty"`    // nil where no row may wait
 	Features    []FeatureStatus    `json:"features,omitempty"`   // of all pipelines, in this process; with the first
 	Dimensions  []DimensionStatus  `json:"dimensions,omitempty"` // of all pipelines, in this process; with the first
 	// Others are the accounts of the group's other tasks, by experiment, once it has
 	// come to the end.
 	Others []mortise.Ledger `json:"-"`
+}
+
+// ParkingStats is what became of rows that waited for dimensions beyond the close
+// of their impression, in this process.
+type ParkingStats struct {
+	Found   int64     `json:"found"`   // written with all that they waited for
+	InVain  int64     `json:"in_vain"` // written without, when their time was over
+	Refused int64     `json:"refused"` // written without, before it was: too many waited
+	Waited  Durations `json:"waited"`  // of those that found it
+}
+
+func (s *ParkingStats) add(o *ParkingStats) {
+	s.Found, s.InVain, s.Refused = s.Found+o.Found, s.InVain+o.InVain, s.Refused+o.Refused
+	s.Waited.Add(&o.Waited)
+}
+
+// ParkingStatus is the rows of a worker that wait.
+type ParkingStatus struct {
+	ParkingStats
+	Topic string `json:"topic"`
+	Rows  int64  `json:"rows"`
+	Bytes int64  `json:"bytes"` // of memory
+	// OldestMS is since when the one waits that has waited longest, ms UTC; 0 where
+	// none waits.
+	OldestMS int64 `json:"oldest_ms,omitempty"`
 }
 
 // FeatureStatus is how far the features of one source are in one process.
@@ -187,6 +213,7 @@ func (w *Worker) observe(nowMS int64) {
 		c := w.checkpoints
 		s.Checkpoints = &c
 	}
+	s.Parking = w.parkingStatus()
 	w.status = s
 	w.mu.Unlock()
 }

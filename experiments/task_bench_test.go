@@ -176,7 +176,7 @@ func (f *feed) flush(b *testing.B, r *runner) {
 		}
 		f.batch[in], f.bufs[in] = f.batch[in][:0], f.bufs[in][:0]
 	}
-	if err := r.advance(0, 1<<20); err != nil {
+	if err := r.advance(0, share{rows: 1 << 20}); err != nil {
 		b.Fatal(err)
 	}
 	f.rows += int64(len(r.out.rows))

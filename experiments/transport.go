@@ -37,7 +37,9 @@ type Fetched struct {
 // Output is one record to be produced.
 type Output struct {
 	Topic       string
-	Key, Value  []byte // copied by Produce
+	Key, Value  []byte // copied by Produce; a nil Value is a tombstone
+	Placed      bool   // it goes into Partition, not to where its key belongs
+	Partition   int32
 	TimestampMS int64
 	Headers     []Header // copied by Produce
 }

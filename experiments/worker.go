@@ -10,6 +10,7 @@ import (
 	"time"
 
 	mortise "github.com/mortise-dev/mortise"
+	"github.com/mortise-dev/mortise/experiments/spec"
 	"github.com/mortise-dev/mortise/instances"
 	"github.com/mortise-dev/mortise/instances/profile"
 	"github.com/mortise-dev/mortise/joiner"
@@ -63,6 +64,10 @@ type WorkerOptions struct {
 	// Dimensions reads the dimensions of rows. It is needed where the pipeline has
 	// some; where it has none it is not asked.
 	Dimensions Dimensions
+	// Parked, where set, is where rows are kept that wait for dimensions beyond the
+	// close of their impression, as the pipeline's experiments ask for. Without it
+	// none does. The transport must be able to write ParkedTopic(group).
+	Parked ParkedRows
 	// Recorded says that impressions are no longer coming in: a dimension that is to
 	// be read on arrival is read as of the impression's time where its store tells
 	// what was valid then, else as it is now.
@@ -147,7 +152,9 @@ type Worker struct {
 	lastMark time.Time // of the last manifest
 	dirty    bool      // something happened since the last commit
 	ended    bool
-	askedAt  time.Time                // whether the group has ended too; zero before this worker's tasks have
+	askedAt  time.Time // whether the group has ended too; zero before this worker's tasks have
+	patience spec.Patience
+	waited   ParkingStats             // of tasks that are closed
 	allEnds  map[TopicPartition]int64 // of the whole group's inputs under UntilEnd; nil until known
 	corrupt  int                      // how often state was discarded
 	doubted  map[int32]bool           // tasks whose checkpoints are left alone, for state that was discarded may have come from there
@@ -179,6 +186,9 @@ func NewWorker(p *Pipeline, t Transport, s States, group string, opts WorkerOpti
 		return nil, err
 	}
 	w.cleaners = cleaners
+	if opts.Parked != nil {
+		w.patience = p.patience()
+	}
 	for i := range p.Sources {
 		topic := p.Sources[i].Topic
 		w.inputOf[topic] = append(w.inputOf[topic], i)
@@ -284,6 +294,7 @@ func (w *Worker) closeAll() {
 
 func (w *Worker) closeTask(r *runner) {
 	r.recall()
+	w.noteParking(r)
 	if err := r.store.Close(); err != nil {
 		w.opts.Log.Warn("closing state", "partition", r.partition, "err", err)
 	}

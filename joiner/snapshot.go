@@ -149,9 +149,22 @@ func counters(l *mortise.Ledger) []*int64 {
 	return c
 }
 
+// firstFar is the stored place of the first of farCounters: far behind those of
+// the reasons, which may become more.
+const firstFar = 1000
+
+// farCounters lists the counts that most ledgers do not have, in their stored
+// order; new ones go at the end.
+func farCounters(l *mortise.Ledger) [1]*int64 { return [...]*int64{&l.Impressions.Parked} }
+
 func appendLedger(dst []byte, l *mortise.Ledger) []byte {
-	all := counters(l)
+	all, far := counters(l), farCounters(l)
 	n := 0
+	for _, c := range far {
+		if *c != 0 {
+			n++
+		}
+	}
 	for _, c := range all {
 		if *c != 0 {
 			n++
@@ -161,6 +174,12 @@ func appendLedger(dst []byte, l *mortise.Ledger) []byte {
 	for i, c := range all {
 		if *c != 0 {
 			dst = binary.AppendUvarint(dst, uint64(i))
+			dst = binary.AppendVarint(dst, *c)
+		}
+	}
+	for i, c := range far {
+		if *c != 0 {
+			dst = binary.AppendUvarint(dst, uint64(firstFar+i))
 			dst = binary.AppendVarint(dst, *c)
 		}
 	}
@@ -217,14 +236,17 @@ func (r *varints) ahead(s *Snapshot) {
 }
 
 func (r *varints) ledger() (l mortise.Ledger) {
-	all := counters(&l)
+	all, far := counters(&l), farCounters(&l)
 	for n := r.count(); n > 0; n-- {
-		i, v := r.unsigned(), r.signed()
-		if i >= uint64(len(all)) {
+		switch i, v := r.unsigned(), r.signed(); {
+		case i < uint64(len(all)):
+			*all[i] = v
+		case i >= firstFar && i < uint64(firstFar+len(far)):
+			*far[i-firstFar] = v
+		default:
 			r.bad = true
 			return l
 		}
-		*all[i] = v
 	}
 	return l
 }

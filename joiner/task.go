@@ -374,6 +374,27 @@ func (t *Task) Retract(exp int, em Emission, positive bool, why mortise.Reason) 
 	}
 }
 
+// Park takes back one row that Emit has said to be written, as Retract does, for
+// it waits for something; Unpark says that it is written after all. Labels that
+// have attached stay so meanwhile.
+func (t *Task) Park(exp int, em Emission, positive bool) { t.park(exp, em, positive, 1) }
+
+// Unpark says that a row that waited is written now, with what Park was told.
+func (t *Task) Unpark(exp int, em Emission, positive bool) { t.park(exp, em, positive, -1) }
+
+func (t *Task) park(exp int, em Emission, positive bool, by int64) {
+	l := &t.ledgers[exp]
+	l.Impressions.Parked += by
+	l.Impressions.Emitted -= by
+	l.Instances -= by
+	if positive {
+		l.Positives -= by
+	}
+	if em.Late {
+		l.LateEmitted -= by
+	}
+}
+
 func (t *Task) eachBit(mask uint32, fn func(*mortise.Ledger)) {
 	if t.silent {
 		return

@@ -171,6 +171,9 @@ func (c *console) explainDimensions(p *experiments.PipelineDescription) {
 			cache = "cached in " + d.Cache
 		}
 		fmt.Fprintf(c.out, "      %s; rows wait %s for the store; missing: %s\n", cache, d.Timeout, d.Missing)
+		if d.Wait != "" {
+			fmt.Fprintf(c.out, "      %s\n", d.Wait)
+		}
 		if len(d.Experiments) > 1 {
 			fmt.Fprintf(c.out, "      shared by %s\n", strings.Join(d.Experiments, ", "))
 		}

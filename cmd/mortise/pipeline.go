@@ -221,16 +221,19 @@ func (c *console) workers(ctx context.Context, f *runFlags, plan *experiments.Pl
 		if cl.embedded != "" {
 			opts.TransactionalIDSuffix = kafka.FreshSuffix()
 		}
-		t, err := cl.join(ctx, opts)
-		if err != nil {
-			return nil, err
-		}
-		cr.transports = append(cr.transports, t)
 		wo := experiments.WorkerOptions{
 			Partitions: int(tasks), UntilEnd: f.untilEnd, InputDone: ar.inputDone(), Log: c.logger(), Letters: letters.write,
 			CommitEvery: f.commitEvery, CloseRows: f.closeRows, AcceptGap: f.acceptGap, Profile: f.report != "",
 			Group: &kafka.GroupView{Admin: cr.admin, Group: group, Inputs: through.Inputs()},
 		}
+		if err := cl.parks(ctx, through, group, tasks, cr.admin, &opts, &wo); err != nil {
+			return nil, err
+		}
+		t, err := cl.join(ctx, opts)
+		if err != nil {
+			return nil, err
+		}
+		cr.transports = append(cr.transports, t)
 		if wo.Enrichment, err = cr.features.enrichment(ctx, p); err != nil {
 			return nil, err
 		}

@@ -117,6 +117,7 @@ func (c *console) status(ctx context.Context, f *statusFlags, args []string) err
 		report := map[string]any{"pipelines": all}
 		if f.http != "" {
 			report["features"], report["dimensions"] = worker.features, worker.dimensions
+			report["parking"] = worker.parking
 		}
 		if shuffles != nil {
 			report["feature_shuffles"] = shuffles
@@ -140,6 +141,7 @@ func (c *console) status(ctx context.Context, f *statusFlags, args []string) err
 	if f.http != "" {
 		c.printFeatures(worker.features)
 		c.printDimensions(worker.dimensions)
+		c.printParking(worker.parking)
 	}
 	for i, t := range idle {
 		if i == 0 {
@@ -254,7 +256,7 @@ func (c *console) printStatus(st *pipelineStatus) {
 	for _, e := range st.Experiments {
 		i, b := &e.Ledger.Impressions, &e.Ledger.Labels
 		fmt.Fprintf(c.out, "\n  %s: %s instances, %s positive\n", e.Name, thousands(e.Ledger.Instances), thousands(e.Ledger.Positives))
-		fmt.Fprintf(c.out, "    impressions in %s = emitted %s + pending %s + dropped %s%s\n", thousands(i.In), thousands(i.Emitted), thousands(i.Pending), thousands(i.Dropped.Total()), reasons(&i.Dropped))
+		fmt.Fprintf(c.out, "    impressions in %s = emitted %s + pending %s + dropped %s%s\n", thousands(i.In), thousands(i.Emitted), pendingText(i), thousands(i.Dropped.Total()), reasons(&i.Dropped))
 		fmt.Fprintf(c.out, "    labels in %s = attached %s + unmatched %s + late %s + pending %s + dropped %s%s\n", thousands(b.In), thousands(b.Attached), thousands(b.Unmatched),
 			thousands(b.Late), thousands(b.Pending), thousands(b.Dropped.Total()), reasons(&b.Dropped))
 		if !e.AddsUp {

@@ -32,3 +32,16 @@ func (c *console) printDimensions(all []experiments.DimensionStatus) {
 	}
 	fmt.Fprintln(c.out)
 }
+
+// printParking shows which rows of a worker wait for dimensions.
+func (c *console) printParking(all []experiments.ParkingStatus) {
+	for i := range all {
+		p := &all[i]
+		oldest := ""
+		if p.OldestMS > 0 {
+			oldest = fmt.Sprintf(", since %s", eventTime(p.OldestMS))
+		}
+		fmt.Fprintf(c.out, "  %s rows wait for dimensions, in %s%s; %s found them, %s waited in vain, %s could not wait\n\n", thousands(p.Rows), p.Topic, oldest,
+			thousands(p.Found), thousands(p.InVain), thousands(p.Refused))
+	}
+}

@@ -19,6 +19,7 @@ const askWithin = 5 * time.Second
 type workerStatus struct {
 	features   []experiments.FeatureStatus
 	dimensions []experiments.DimensionStatus
+	parking    []experiments.ParkingStatus // of pipelines whose rows may wait
 }
 
 // askWorker asks a worker, at the address of its --http.
@@ -45,6 +46,9 @@ func askWorker(ctx context.Context, addr string) (*workerStatus, error) {
 	for i := range statuses {
 		all.features = append(all.features, statuses[i].Features...)
 		all.dimensions = append(all.dimensions, statuses[i].Dimensions...)
+		if p := statuses[i].Parking; p != nil {
+			all.parking = append(all.parking, *p)
+		}
 	}
 	all.features = telemetry.BySource(all.features)
 	return all, nil

@@ -230,10 +230,19 @@ func (c *console) printExperiment(s *summary, e *experimentSummary) {
 	fmt.Fprintln(c.out)
 }
 
+// pendingText is how many impressions are pending, and how many wait for a dimension
+// beyond their close, if any do.
+func pendingText(i *mortise.ImpressionLedger) string {
+	if i.Parked == 0 {
+		return thousands(i.Pending)
+	}
+	return thousands(i.Pending) + " + parked " + thousands(i.Parked)
+}
+
 // printLedger prints an account, a line a side.
 func (c *console) printLedger(l *mortise.Ledger) {
 	i, b := &l.Impressions, &l.Labels
-	fmt.Fprintf(c.out, "  impressions in %s = emitted %s + pending %s + dropped %s%s\n", thousands(i.In), thousands(i.Emitted), thousands(i.Pending), thousands(i.Dropped.Total()), reasons(&i.Dropped))
+	fmt.Fprintf(c.out, "  impressions in %s = emitted %s + pending %s + dropped %s%s\n", thousands(i.In), thousands(i.Emitted), pendingText(i), thousands(i.Dropped.Total()), reasons(&i.Dropped))
 	fmt.Fprintf(c.out, "  labels in %s = attached %s + unmatched %s + late %s + pending %s + dropped %s%s\n", thousands(b.In), thousands(b.Attached), thousands(b.Unmatched),
 		thousands(b.Late), thousands(b.Pending), thousands(b.Dropped.Total()), reasons(&b.Dropped))
 }

@@ -33,6 +33,9 @@ type producer struct {
 // transactional id left open has been ended.
 func (t *Transport) openProducer(ctx context.Context) error {
 	opts := producerOptions(t.limits)
+	if len(t.opts.Placed) > 0 {
+		opts = append(opts, kgo.RecordPartitioner(placing{kgo.StickyKeyPartitioner(nil), t.opts.Placed}))
+	}
 	p := &producer{coordinator: -1}
 	if t.opts.ExactlyOnce {
 		p.id = t.opts.transactionalID()
@@ -90,7 +93,7 @@ func (p *producer) produce(out *experiments.Output) error {
 		}
 	}
 	p.produced = true
-	return p.out.send(out, 0)
+	return p.out.send(out, out.Partition)
 }
 
 // flush returns when everything that was produced is acknowledged.

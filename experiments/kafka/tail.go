@@ -68,6 +68,7 @@ type tailing struct {
 	in    *intake
 	stops []int64 // the offset each lane stops at; nil to go on for ever
 	fn    func(*Message) error
+	idle  func() // called when nothing comes; may be nil
 	msg   Message
 }
 
@@ -79,6 +80,9 @@ func (t *tailing) run(ctx context.Context) error {
 		cancel()
 		if err == nil {
 			err = t.drain()
+		}
+		if err == nil && idle && t.idle != nil {
+			t.idle()
 		}
 		if err == nil && idle {
 			t.in.skipInvisible(t.admin)

@@ -25,6 +25,9 @@ type Options struct {
 	Inputs []string
 	// Outputs are the topics that may be produced to. They must exist.
 	Outputs []string
+	// Placed are those of them whose records say which partition they go into; in
+	// the others that is the one of their key.
+	Placed []string
 	// ExactlyOnce commits outputs and offsets in one transaction. Without it
 	// outputs are flushed before offsets are committed: none is lost, and after
 	// a failure some come twice.

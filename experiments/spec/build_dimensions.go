@@ -35,9 +35,7 @@ func (l *loader) dimension(e *entry, main *sourceNode) (Dimension, bool) {
 		AsOf:    n.get("as_of").string(dimjoin.AsOfArrival),
 		Missing: n.get("missing").string(dimjoin.MissingNull),
 	}}
-	if def.Missing == dimjoin.MissingWait && def.AsOf != dimjoin.AsOfArrival {
-		l.fail(n.get("missing").at, BadDimension, "missing: wait waits for a row while its impression is held; with as_of: %s it is read when it no longer is", def.AsOf).Help = "use as_of: " + dimjoin.AsOfArrival + ", or missing: null and a longer delay"
-	}
+	l.patience(n, &def)
 	if n.whole("key") && l.keyFields(n.get("key"), main, "the key of the dimension `"+e.key+"`") {
 		for _, name := range def.Key {
 			fields := main.source.Fields

@@ -13,6 +13,7 @@ func (l *loader) output(n *node) {
 	}
 	o := &l.exp.Output
 	o.Delivery = n.get("delivery").string("exactly_once")
+	l.waiting(n)
 	if !n.has("topic") && !n.has("parquet") {
 		l.fail(n.at, MissingKey, "output needs `topic` or `parquet`: instances go nowhere").Help = "add topic: {name: instances." + l.exp.Name + "}"
 	}

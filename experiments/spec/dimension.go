@@ -11,8 +11,17 @@ type Dimension struct {
 	dimjoin.Definition
 	Read    DimensionRead
 	Changes *Changes // nil where nothing keeps the table up to date
+	Wait    Patience // how long closed impressions wait for a row; zero where they do not
 
 	storeAt place // in the file
+}
+
+// Patience is how long, and how many, rows of instances wait for a dimension.
+type Patience struct {
+	For   time.Duration // of wall time; 0: they do not wait
+	Every time.Duration // how often the dimension is read again meanwhile
+	Rows  int           // that one worker has wait at once
+	Bytes int64         // that they take
 }
 
 // Fault is a finding about what the dimension's store holds, at the place where an
@@ -33,6 +42,11 @@ type DimensionRead struct {
 }
 
 const (
+	defaultWait      = 10 * time.Minute
+	defaultWaitEvery = 10 * time.Second
+	defaultWaitRows  = 100_000
+	defaultWaitBytes = 256_000_000
+
 	defaultCacheBytes = 64_000_000
 	defaultTimeout    = 100 * time.Millisecond
 	atHandTimeout     = time.Minute
@@ -70,4 +84,32 @@ func (l *loader) dimensionRead(n *node, atHand bool) DimensionRead {
 		l.fail(b.get("errors").at, BadValue, "errors is %d; it is a percentage, from 1 to 100", r.Breaker.ErrorPercent)
 	}
 	return r
+}
+
+// patience settles how long closed impressions wait for a row of the dimension n.
+func (l *loader) patience(n *node, def *Dimension) {
+	w := n.get("wait")
+	if def.Missing != dimjoin.MissingWait {
+		if at := n.find("wait"); at != nil {
+			l.fail(at.at, BadDimension, "nothing waits for this dimension: missing is %s", def.Missing).Help = "use missing: " + dimjoin.MissingWait + ", or remove the block"
+		}
+		return
+	}
+	def.Wait = Patience{
+		For:   w.get("for").duration(defaultWait),
+		Every: w.get("every").duration(defaultWaitEvery),
+		Rows:  int(w.get("rows").int(defaultWaitRows)),
+		Bytes: w.get("size").size(defaultWaitBytes),
+	}
+}
+
+// waiting refuses rows that wait where they could not be kept.
+func (l *loader) waiting(output *node) {
+	for i := range l.exp.Dimensions {
+		if d := &l.exp.Dimensions[i]; d.Wait.For > 0 && l.exp.Output.Delivery != "exactly_once" {
+			l.fail(output.get("delivery").at, Conflict, "rows that wait for the dimension `%s` are kept in a topic, by the transactions of delivery: exactly_once", d.Name).Help =
+				"use delivery: exactly_once, or wait: {for: 0s}, so that they wait no longer than their impression is held"
+			return
+		}
+	}
 }

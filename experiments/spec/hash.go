@@ -33,6 +33,9 @@ func hashOf(e *Experiment) string {
 	for _, d := range sorted(e.Dimensions, func(d Dimension) string { return d.Name }) {
 		w.line("dimension", d.Name, d.Key, store(&d.Store), d.History, d.AsOf, d.Missing)
 		w.fields(d.Fields)
+		if d.Wait.For > 0 {
+			w.line("wait", d.Wait.For.Milliseconds())
+		}
 		if c := d.Changes; c != nil {
 			w.line("changes", c.Topic, c.Format, c.Table, quoteAll(c.Key.Names()), c.Unit, c.OutOfOrderness.Milliseconds(), c.IdleAfter.Milliseconds())
 		}

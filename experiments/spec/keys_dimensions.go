@@ -8,13 +8,21 @@ var dimensionBlock = &block{"a dimension", "A table of key to row that an instan
 	{name: "as_of", shape: enum(dimjoin.AsOfArrival, dimjoin.AsOfEmission, dimjoin.AsOfEventTime), def: dimjoin.AsOfArrival, doc: "Which version is read: as the impression comes in, as the instance goes out, or as valid at the event time."},
 	{name: "history", shape: of(historyBlock), doc: "From when to when a row is valid: a key may then have several. as_of: event_time needs it, and takes the defaults of its keys where it is not given."},
 	{name: "fields", shape: dict(identifier, fieldType), required: true, doc: "The fields of the rows and their types."},
-	{name: "missing", shape: enum(dimjoin.MissingNull, dimjoin.MissingDefault, dimjoin.MissingDeadLetter, dimjoin.MissingWait), def: dimjoin.MissingNull, doc: "What becomes of an impression whose key has no row: its fields are null, or zero values; it goes to dead letters; or, with as_of: arrival, the row is read again when the impression closes, and its fields are null if it is still not there."},
+	{name: "missing", shape: enum(dimjoin.MissingNull, dimjoin.MissingDefault, dimjoin.MissingDeadLetter, dimjoin.MissingWait), def: dimjoin.MissingNull, doc: "What becomes of an impression whose key has no row: its fields are null, or zero values; it goes to dead letters; or its instance waits for the row, and has nulls if it does not come."},
+	{name: "wait", shape: of(waitBlock), doc: "With missing: wait, how long and how many instances wait."},
 	{name: "changes", shape: of(changesBlock), doc: "A change stream that keeps the table up to date: into pebble with its history, each worker its own, or the latest rows into a store that workers share."},
 	{name: "cache", shape: of(cacheBlock), doc: "The rows that are kept in memory. Without the block, those of file and pebble are not cached."},
 	{name: "timeout", shape: someSpan, doc: "How long rows wait for the store at most, before they are served as stale or missing. The default is 100ms; of file and pebble, 1m."},
 	{name: "concurrency", shape: positive, def: "8", doc: "How many requests to the store are under way at once."},
 	{name: "batch", shape: positive, def: "500", doc: "How many keys one request asks for at most."},
 	{name: "breaker", shape: of(breakerBlock), doc: "When a store that fails is left alone for a while."},
+}}
+
+var waitBlock = &block{"wait", "How instances wait for a row that is not there, or cannot be read, when their impression closes.", []key{
+	{name: "for", shape: span, def: "10m", doc: "How long, at most, from the close on; 0s waits no longer than that."},
+	{name: "every", shape: someSpan, def: "10s", doc: "How often the rows that are waited for are read again, all of them together."},
+	{name: "rows", shape: positive, def: "100000", doc: "How many instances of one worker wait at most; beyond it the oldest wait no longer."},
+	{name: "size", shape: size, def: "256MB", doc: "How much memory they take at most."},
 }}
 
 var historyBlock = &block{"history", "Where a store keeps the times of a row's versions. In pebble and hbase they are the store's own.", []key{

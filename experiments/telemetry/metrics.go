@@ -21,6 +21,7 @@ var (
 	impressionsIn      = metric("impressions_in_total", "Impressions taken in.", "experiment")
 	impressionsEmitted = metric("impressions_emitted_total", "Impressions whose final row was written.", "experiment")
 	impressionsPending = metric("impressions_pending", "Impressions held until their deadline.", "experiment")
+	impressionsParked  = metric("impressions_parked", "Impressions that are closed and whose row waits for a dimension.", "experiment")
 	impressionsDropped = metric("impressions_dropped_total", "Impressions dropped, by reason.", "experiment", "reason")
 	labelsIn           = metric("labels_in_total", "Labels taken in.", "experiment")
 	labelsAttached     = metric("labels_attached_total", "Labels that attached to an impression.", "experiment")
@@ -62,7 +63,7 @@ var (
 	shuffleTime   = metric("repartition_event_timestamp_seconds", "Greatest event time that was shuffled, as a Unix time.", "pipeline", "partition", "source")
 )
 
-var descriptions = []*prometheus.Desc{impressionsIn, impressionsEmitted, impressionsPending, impressionsDropped, labelsIn, labelsAttached,
+var descriptions = []*prometheus.Desc{impressionsIn, impressionsEmitted, impressionsPending, impressionsParked, impressionsDropped, labelsIn, labelsAttached,
 	labelsUnmatched, labelsLate, labelsPending, labelsDropped, instances, provisional, lateRows, watermark, watermarkLag, watermarkHold,
 	sourceLag, sourceTime, stateRows, stateBytes, stateFiles, takeover, opening, rebuilding, aborts, commits,
 	checkpoints, checkpointBytes, checkpointSeconds, checkpointHeld, checkpointAge, restores,
@@ -76,7 +77,7 @@ type collector struct {
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range slices.Concat(descriptions, archiveDescriptions, featureDescriptions, dimensionDescriptions) {
+	for _, d := range slices.Concat(descriptions, parkingDescriptions, archiveDescriptions, featureDescriptions, dimensionDescriptions) {
 		ch <- d
 	}
 }
@@ -101,6 +102,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 			gauge(ch, checkpointSeconds, c.Took.Seconds(), s.Pipeline)
 			gauge(ch, checkpointHeld, c.Held.Seconds(), s.Pipeline)
 			counter(ch, restores, float64(c.Restored), s.Pipeline)
+		}
+		if s.Parking != nil {
+			collectParking(ch, s.Pipeline, s.Parking)
 		}
 		for i := range s.Shuffles {
 			collectShuffle(ch, s.Pipeline, &s.Shuffles[i])
@@ -137,6 +141,7 @@ func collectLedger(ch chan<- prometheus.Metric, exp string, l *mortise.Ledger) {
 	counter(ch, impressionsIn, float64(i.In), exp)
 	counter(ch, impressionsEmitted, float64(i.Emitted), exp)
 	gauge(ch, impressionsPending, float64(i.Pending), exp)
+	gauge(ch, impressionsParked, float64(i.Parked), exp)
 	counter(ch, labelsIn, float64(g.In), exp)
 	counter(ch, labelsAttached, float64(g.Attached), exp)
 	counter(ch, labelsUnmatched, float64(g.Unmatched), exp)
