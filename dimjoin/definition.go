@@ -86,12 +86,21 @@ type Redis struct {
 	Username string
 	Password string // never printed
 	DB       int
-	TLS      bool
+	TLS      TLS
+}
+
+// TLS says whether and how connections are encrypted: by whose certificates a
+// server is trusted, the system's where no file is named, and which is shown to it.
+type TLS struct {
+	Enabled           bool
+	RootCAsFile       string
+	CertFile, KeyFile string
+	SkipCertVerify    bool
 }
 
 // String keeps the password out of whatever prints a store.
 func (r Redis) String() string {
-	return fmt.Sprintf("{prefix: %s, layout: %s, master: %s, cluster: %t, db: %d, tls: %t}", r.Prefix, r.Layout, r.Master, r.Cluster, r.DB, r.TLS)
+	return fmt.Sprintf("{prefix: %s, layout: %s, master: %s, cluster: %t, db: %d, tls: %t}", r.Prefix, r.Layout, r.Master, r.Cluster, r.DB, r.TLS.Enabled)
 }
 
 // GoString is String: %#v does not show the password either.
@@ -99,7 +108,7 @@ func (r Redis) GoString() string { return r.String() }
 
 // MarshalJSON writes everything but the user and password.
 func (r Redis) MarshalJSON() ([]byte, error) {
-	return json.Marshal(map[string]any{"prefix": r.Prefix, "layout": r.Layout, "master": r.Master, "cluster": r.Cluster, "db": r.DB, "tls": r.TLS})
+	return json.Marshal(map[string]any{"prefix": r.Prefix, "layout": r.Layout, "master": r.Master, "cluster": r.Cluster, "db": r.DB, "tls": r.TLS.Enabled})
 }
 
 // HBase names a table by its ZooKeeper quorum. Family is the column family of the

@@ -21,6 +21,7 @@ type schemaKey struct {
 type schema struct {
 	Ref                  string            `json:"$ref"`
 	AllOf                []schema          `json:"allOf"`
+	AnyOf                []schema          `json:"anyOf"`
 	Properties           map[string]schema `json:"properties"`
 	AdditionalProperties json.RawMessage   `json:"additionalProperties"`
 	Required             []string          `json:"required"`
@@ -64,8 +65,10 @@ func (w *walker) block(b *schema, path string, within []string) {
 }
 
 func (w *walker) value(s *schema, path string, within []string) {
-	for i := range s.AllOf {
-		w.value(&s.AllOf[i], path, within)
+	for _, some := range [][]schema{s.AllOf, s.AnyOf} {
+		for i := range some {
+			w.value(&some[i], path, within)
+		}
 	}
 	if name := strings.TrimPrefix(s.Ref, "#/definitions/"); name != "" && !slices.Contains(within, name) {
 		def := w.definitions[name]

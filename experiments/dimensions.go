@@ -67,7 +67,10 @@ func StoreID(s *dimjoin.Store) string { return shortHash(storeID(s)) }
 func storeID(s *dimjoin.Store) string {
 	r := s.Redis
 	id := fmt.Sprintf("%s %q %q %q %q %q %q", s.Kind, s.Path, s.Addrs, s.SQL.Driver, s.SQL.DSN, s.SQL.Table, s.HBase) +
-		fmt.Sprintf(" %q %q %q %t %q %q %d %t", r.Prefix, r.Layout, r.Master, r.Cluster, r.Username, r.Password, r.DB, r.TLS)
+		fmt.Sprintf(" %q %q %q %t %q %q %d %t", r.Prefix, r.Layout, r.Master, r.Cluster, r.Username, r.Password, r.DB, r.TLS.Enabled)
+	if t := r.TLS; t != (dimjoin.TLS{Enabled: t.Enabled}) {
+		id += fmt.Sprintf(" %q %q %q %t", t.RootCAsFile, t.CertFile, t.KeyFile, t.SkipCertVerify)
+	}
 	for _, side := range s.AB {
 		if side != nil {
 			id += " (" + storeID(side) + ")"

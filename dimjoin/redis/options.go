@@ -23,8 +23,8 @@ const (
 // Options say how Redis is talked to. Zero fields take their defaults. Where it is,
 // and which keys are the table's, says the dimension's store.
 type Options struct {
-	// TLS encrypts connections. The default, nil, does so only if the store says tls,
-	// and then trusts the system's certificates.
+	// TLS encrypts connections: what the store says of it, with its files read. The
+	// default, nil, does not.
 	TLS *tls.Config
 	// PipelineKeys bounds the keys that are asked for in one go. The default is 10,000.
 	PipelineKeys int
@@ -74,9 +74,6 @@ var silence = sync.OnceFunc(func() { redis.SetLogger(silent{}) })
 
 func client(store *dimjoin.Store, o *Options) redis.UniversalClient {
 	silence()
-	if o.TLS == nil && store.Redis.TLS {
-		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
 	return redis.NewUniversalClient(&redis.UniversalOptions{
 		Addrs: store.Addrs, IsClusterMode: store.Redis.Cluster, MasterName: store.Redis.Master, DB: store.Redis.DB,
 		Username: store.Redis.Username, Password: store.Redis.Password, TLSConfig: o.TLS, PoolSize: o.Connections,

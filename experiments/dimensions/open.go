@@ -22,13 +22,25 @@ func (o *Options) open(ctx context.Context, def *dimjoin.Definition) (dimjoin.Ta
 	case "pebble":
 		return opened(pebble.Open(ctx, def, pebble.Options{}))
 	case "redis":
-		return opened(redis.Open(ctx, def, redis.Options{}))
+		return opened(openRedis(ctx, def))
 	case "sql":
 		return opened(sql.Open(ctx, def, sql.Options{}))
 	case "hbase":
 		return opened(hbase.Open(ctx, def, hbase.Options{Now: o.Now}))
 	}
 	return nil, fmt.Errorf("this version has no store of kind %s", def.Store.Kind)
+}
+
+// openRedis reads the files of its TLS, now: who replaces them opens it anew.
+func openRedis(ctx context.Context, def *dimjoin.Definition) (*redis.Table, error) {
+	o := redis.Options{}
+	if t := spec.TLS(def.Store.Redis.TLS); t.Enabled {
+		var err error
+		if o.TLS, err = t.Config(); err != nil {
+			return nil, err
+		}
+	}
+	return redis.Open(ctx, def, o)
 }
 
 // opened keeps a nil table from looking like one.

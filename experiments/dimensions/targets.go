@@ -8,7 +8,6 @@ import (
 	"github.com/mortise-dev/mortise/dimjoin"
 	"github.com/mortise-dev/mortise/dimjoin/hbase"
 	"github.com/mortise-dev/mortise/dimjoin/pebble"
-	"github.com/mortise-dev/mortise/dimjoin/redis"
 	"github.com/mortise-dev/mortise/dimjoin/sql"
 	"github.com/mortise-dev/mortise/experiments/dimensions/loading"
 )
@@ -24,7 +23,7 @@ type shared interface {
 func openShared(ctx context.Context, def *dimjoin.Definition) (shared, error) {
 	switch def.Store.Kind {
 	case "redis":
-		t, err := redis.Open(ctx, def, redis.Options{})
+		t, err := openRedis(ctx, def)
 		if err != nil {
 			return nil, err
 		}

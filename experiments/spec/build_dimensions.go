@@ -131,12 +131,20 @@ func (l *loader) redis(n *node, def *dimjoin.Definition) dimjoin.Redis {
 	}
 	r := dimjoin.Redis{Master: n.get("master").string(""), Cluster: n.get("cluster").bool(false), Username: n.get("username").string(""),
 		Password: n.get("password").string(""), DB: int(n.get("db").int(0)), Prefix: n.get("prefix").string(def.Name),
-		Layout: n.get("layout").string("hash"), TLS: n.get("tls").bool(false)}
+		Layout: n.get("layout").string("hash"), TLS: l.redisTLS(n.get("tls"))}
 	cluster := r.Cluster || len(n.get("addrs").texts()) > 1 && r.Master == ""
 	if cluster && r.DB != 0 {
 		l.fail(n.get("db").at, Conflict, "a Redis cluster has one database, 0").Help = "remove it"
 	}
 	return r
+}
+
+// redisTLS reads whether connections are encrypted, or how.
+func (l *loader) redisTLS(n *node) dimjoin.TLS {
+	if n != nil && n.kind == mapNode {
+		return dimjoin.TLS(l.tls(n))
+	}
+	return dimjoin.TLS{Enabled: n.bool(false)}
 }
 
 // sides reads the two stores of an ab.

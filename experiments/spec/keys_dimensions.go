@@ -64,7 +64,7 @@ func init() {
 			{name: "username", shape: text, doc: "The user; without it the default one."},
 			{name: "password", shape: text, secret: true, doc: "The password; best written as ${NAME}."},
 			{name: "db", shape: &shape{kind: anyInt}, def: "0", doc: "The database of a single server."},
-			{name: "tls", shape: boolean, def: "false", doc: "Encrypt, and verify the server by the system's certificate authorities."},
+			{name: "tls", shape: &shape{kind: either, alts: []*shape{boolean, of(tlsBlock)}}, def: "false", doc: "Encrypt: true verifies the server by the system's certificate authorities; a block says more, as for Kafka."},
 		}}), doc: "Rows in Redis."},
 		{name: "sql", shape: of(&block{"sql", "A table of a relational database.", []key{
 			{name: "driver", shape: text, required: true, doc: "The database driver: postgres or mysql."},

@@ -31,6 +31,23 @@ func Start(t testing.TB, args ...string) *Server {
 	return s
 }
 
+// StartTLS starts one of the caller's own that answers nobody but over TLS, and to
+// those whose certificate it trusts.
+func StartTLS(t testing.TB) (*Server, *testserver.Certificates) {
+	t.Helper()
+	c, err := testserver.MakeCertificates(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := testserver.FreePort(t)
+	s := &Server{Addr: fmt.Sprint("127.0.0.1:", port)}
+	s.process = testserver.New("Ready to accept connections", provisioned.Tool(t, "redis-server"), "--bind", "127.0.0.1", "--port", "0", "--tls-port", fmt.Sprint(port),
+		"--tls-cert-file", c.ServerFile, "--tls-key-file", c.ServerFile, "--tls-ca-cert-file", c.CAFile, "--tls-auth-clients", "yes", "--save", "", "--daemonize", "no")
+	s.Restart(t)
+	t.Cleanup(s.Kill)
+	return s, c
+}
+
 var shared struct {
 	sync.Mutex
 	server *Server

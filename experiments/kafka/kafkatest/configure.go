@@ -31,7 +31,7 @@ listener.name.sasl.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.securi
 listener.name.sasl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 listener.name.sasl.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";
 ssl.keystore.type=PEM
-ssl.keystore.location=DIR/broker.pem
+ssl.keystore.location=DIR/server.pem
 ssl.truststore.type=PEM
 ssl.truststore.location=DIR/ca.pem
 listener.name.mtls.ssl.client.auth=required

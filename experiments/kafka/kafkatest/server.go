@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/mortise-dev/mortise/internal/provisioned"
+	"github.com/mortise-dev/mortise/internal/testserver"
 )
 
 // User and Password are accepted by SASL PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512.
@@ -105,7 +106,7 @@ func newServer(java, jars string) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{dir: dir, java: java, classpath: filepath.Join(jars, "*")}
-	for _, step := range []func() error{s.makeCertificates, s.configure, s.format} {
+	for _, step := range []func() error{s.certify, s.configure, s.format} {
 		if err := step(); err != nil {
 			return nil, errors.Join(fmt.Errorf("preparing Apache Kafka: %w", err), os.RemoveAll(dir))
 		}
@@ -130,4 +131,14 @@ func (s *Server) Kill() error {
 	err := s.process.kill()
 	s.process = nil
 	return err
+}
+
+// certify makes the broker's certificates, as Kafka reads them, and a client's.
+func (s *Server) certify() error {
+	c, err := testserver.MakeCertificates(s.dir)
+	if err != nil {
+		return err
+	}
+	s.CAFile, s.CertFile, s.KeyFile = c.CAFile, c.CertFile, c.KeyFile
+	return nil
 }

@@ -1,4 +1,4 @@
-package kafkatest
+package testserver
 
 import (
 	"crypto/ecdsa"
@@ -11,39 +11,47 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 )
 
-// makeCertificates writes a CA, the broker's key and certificate in one file,
-// as Kafka reads them, and a client's in two.
-func (s *Server) makeCertificates() error {
-	s.CAFile, s.CertFile, s.KeyFile = s.path("ca.pem"), s.path("client.pem"), s.path("client-key.pem")
-	ca := template("kafkatest CA")
+// Certificates are PEM files of a CA's, for servers on loopback that trust it.
+type Certificates struct {
+	CAFile string
+	// ServerFile has the server's key, its certificate and the CA's.
+	ServerFile string
+	// CertFile and KeyFile are a client's.
+	CertFile, KeyFile string
+}
+
+// MakeCertificates writes them into a folder.
+func MakeCertificates(dir string) (*Certificates, error) {
+	c := &Certificates{CAFile: filepath.Join(dir, "ca.pem"), ServerFile: filepath.Join(dir, "server.pem"), CertFile: filepath.Join(dir, "client.pem"), KeyFile: filepath.Join(dir, "client-key.pem")}
+	ca := template("test CA")
 	ca.IsCA, ca.BasicConstraintsValid, ca.KeyUsage = true, true, x509.KeyUsageCertSign
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	caPEM, err := sign(ca, ca, caKey, caKey)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	brokerCert, brokerKey, err := issue("broker", ca, caKey)
+	serverCert, serverKey, err := issue("server", ca, caKey)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	clientCert, clientKey, err := issue("client", ca, caKey)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for path, content := range map[string][]byte{s.CAFile: caPEM, s.path("broker.pem"): slices.Concat(brokerKey, brokerCert, caPEM),
-		s.CertFile: clientCert, s.KeyFile: clientKey} {
+	for path, content := range map[string][]byte{c.CAFile: caPEM, c.ServerFile: slices.Concat(serverKey, serverCert, caPEM), c.CertFile: clientCert, c.KeyFile: clientKey} {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return c, nil
 }
 
 func template(name string) *x509.Certificate {
