@@ -216,3 +216,54 @@ func BenchmarkController(b *testing.B) {
 		c.Ended(choice.First, began, now, nil, false)
 	}
 }
+
+// TestASlowClusterIsWatched: a cluster that answers, but slowly, is left, and stays
+// left for as long as it is slow, longer than observations count: copies show how it
+// does. When it is well again it gets its share back.
+func TestASlowClusterIsWatched(t *testing.T) {
+	type request struct {
+		side       Side
+		began, end time.Time
+	}
+	start := time.Unix(1_700_000_000, 0)
+	c := NewController(Options{}, start)
+	var under []request
+	copies, firsts := 0, 0 // of the slow cluster, once it is left
+	for n := range 200 * 90 {
+		now := start.Add(time.Duration(n) * 5 * time.Millisecond)
+		since := now.Sub(start)
+		slices.SortStableFunc(under, func(a, b request) int { return a.end.Compare(b.end) })
+		for len(under) > 0 && !under[0].end.After(now) {
+			c.Ended(under[0].side, under[0].began, under[0].end, nil, false)
+			under = under[1:]
+		}
+		begin := func(s Side) {
+			took := 3 * time.Millisecond
+			if s == A && since > 5*time.Second && since < 60*time.Second {
+				took = 300 * time.Millisecond
+			}
+			c.Began(s, now)
+			under = append(under, request{s, now, now.Add(took)})
+		}
+		choice := c.Choose(now)
+		begin(choice.First)
+		if choice.Copy {
+			begin(choice.First.other())
+		}
+		if since > 10*time.Second && since < 60*time.Second {
+			if choice.Copy {
+				copies++
+			}
+			if choice.First == A {
+				firsts++
+			}
+		}
+	}
+	if firsts > 0 || copies < 100 {
+		t.Errorf("while it was slow, a cluster was asked first %d times, and sent %d copies", firsts, copies)
+	}
+	history := c.History()
+	if last := history[len(history)-1]; last.ShareA < 0.49 {
+		t.Errorf("30 seconds after it was well again its share is %.2f", last.ShareA)
+	}
+}
