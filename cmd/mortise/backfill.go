@@ -117,6 +117,9 @@ func (c *console) backfill(ctx context.Context, f *backfillFlags, args []string)
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
 	job.Out = out
+	if job.Beside, err = changeFiles(ctx, f.changes); err != nil {
+		return err
+	}
 	if f.dryRun {
 		estimate, err := backfill.Look(ctx, *job)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/experiments/backfill"
 	"github.com/mortise-dev/mortise/experiments/dimensions"
 	"github.com/mortise-dev/mortise/experiments/dimensions/changing"
 	"github.com/mortise-dev/mortise/experiments/inputs"
@@ -143,6 +144,22 @@ func fillChanges(ctx context.Context, filler *changing.Filler, in input) (err er
 			return err
 		}
 	}
+}
+
+// changeFiles tells the files of recorded changes from others, by the inputs' names.
+func changeFiles(ctx context.Context, named []input) (map[string][]string, error) {
+	all := map[string][]string{}
+	for _, in := range named {
+		files, err := inputs.Open(ctx, nil, in.patterns...)
+		if err != nil {
+			return nil, fmt.Errorf("--input %s: %w", in.name, err)
+		}
+		all[in.name] = append(all[in.name], backfill.Files{Files: files}.Identity()...)
+		if err := files.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // recordOf is a record that says where a line is.

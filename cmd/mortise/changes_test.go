@@ -212,6 +212,9 @@ func TestChangeStreams(t *testing.T) {
 			t.Errorf("stream and backfill differ:\n%s%s", r.out, r.errOut)
 		}
 	}
+	more := write(t, filepath.Join(dir, "more.jsonl"), `{"op":"d","before":{"id":"item|1"},"source":{"ts_ms":1700000000000}}`)
+	fails(t, exitFailed, []string{"holds another backfill: of shop.items without " + more},
+		append([]string{"backfill", file, "--out", out, "--scratch", filepath.Join(dir, "scratch"), "--splits", "3", "--input", "shop.items=" + more}, inputs...)...)
 	r := execute(t, append([]string{"debug", file, "--json"}, inputs...)...)
 	if r.code != exitDone || !strings.Contains(r.out, `"item_category":"cat-`) {
 		t.Errorf("debug: %d\n%.2000s%s", r.code, r.out, r.errOut)

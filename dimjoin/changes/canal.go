@@ -22,11 +22,19 @@ func (p *Parser) readCanal(rec *mortise.Record) error {
 	top := columnsOf(message)
 	kind := textOf(top["type"])
 	atMS, err := strconv.ParseInt(string(top["es"]), 10, 64)
+	if err == nil && atMS < secondsBelow {
+		atMS *= 1000
+	}
 	if err == nil {
 		p.timeMS = max(atMS, 0)
 	}
 	switch kind {
 	case "INSERT", "UPDATE", "DELETE":
+	case "TRUNCATE":
+		if p.wanted(textOf(top["database"]), textOf(top["table"])) {
+			return truncated("type")
+		}
+		return nil
 	case "":
 		return badField("type", "it has none, so it is no message of Canal's (canal.mq.flatMessage = true)")
 	default:
@@ -44,6 +52,11 @@ func (p *Parser) readCanal(rec *mortise.Record) error {
 	p.canalRows(kind, top, atMS)
 	return nil
 }
+
+// secondsBelow is what a time is less than that is seconds: as ms it would be of
+// early 1973, as seconds of the year 5138. Canal writes ms, others who write its form
+// take the seconds of MySQL's log as they are.
+const secondsBelow = 100_000_000_000
 
 // canalRows reads the rows of a message, each by itself.
 func (p *Parser) canalRows(kind string, top columns, atMS int64) {

@@ -134,6 +134,11 @@ func badField(field, format string, args ...any) *mortise.RecordError {
 	return &mortise.RecordError{Reason: mortise.ReasonBadField, Field: field, Detail: fmt.Sprintf(format, args...)}
 }
 
+// truncated says of a truncation that nobody follows it: it names no rows.
+func truncated(field string) *mortise.RecordError {
+	return badField(field, "the table was truncated, which names no rows: those that it had stay as they were here; load the table anew, or delete rows one by one")
+}
+
 // put notes that part of the record cannot be used; the first such part counts.
 func (p *Parser) put(why *mortise.RecordError) {
 	if p.fault == nil {

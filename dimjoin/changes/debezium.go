@@ -50,7 +50,9 @@ func (p *Parser) event(rec *mortise.Record, top columns, r reading, atMS int64, 
 	op := textOf(top["op"])
 	switch op {
 	case "c", "u", "r", "d":
-	case "t", "m": // a truncation, which names no rows; a message that is not about rows
+	case "t":
+		return truncated("op")
+	case "m": // a message that is not about rows
 		return nil
 	case "":
 		if isNoEvent(top) {

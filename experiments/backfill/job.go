@@ -31,6 +31,9 @@ type Job struct {
 	// Inputs are the recorded data, per source of the experiment. A source without
 	// any is empty.
 	Inputs map[string]Input
+	// Beside is what else rows are made of, by name, as the identities of its files:
+	// recorded changes of dimensions. With others the rows are another backfill's.
+	Beside map[string][]string
 	// Out is the dataset's folder.
 	Out Bucket
 	// Letters is where dead letters go, a file a split that has some. The default is

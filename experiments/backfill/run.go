@@ -282,6 +282,9 @@ func (r *run) request() (*request, error) {
 			asked.Inputs = append(asked.Inputs, laneInput{Sources: []string{name}, Data: data.Identity()})
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(r.job.Beside)) {
+		asked.Inputs = append(asked.Inputs, laneInput{Sources: []string{name}, Data: r.job.Beside[name]})
+	}
 	for name := range r.job.Inputs {
 		if !known[name] {
 			return nil, fmt.Errorf("input %s: the experiment has no source of that name", name)
