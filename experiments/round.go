@@ -72,7 +72,7 @@ func (w *Worker) work(r *runner, fetched []Fetched, nowMS int64) error {
 			if f.CompleteMS > 0 {
 				r.clock.Complete(in, f.CompleteMS)
 			}
-			r.high[in] = f.HighWatermark
+			r.high[in], r.endAsOfMS[in] = f.HighWatermark, f.EndAsOfMS
 			r.caughtUp[in] = r.next[in] >= f.HighWatermark
 		}
 	}
@@ -82,7 +82,7 @@ func (w *Worker) work(r *runner, fetched []Fetched, nowMS int64) error {
 		}
 	}
 	for in, caughtUp := range r.caughtUp {
-		r.clock.SetCaughtUp(in, caughtUp && w.inputDone(), nowMS)
+		r.clock.SetCaughtUp(in, caughtUp && w.inputDone(), r.endAsOfMS[in], nowMS)
 	}
 	r.checkEnds()
 	if err := r.advance(nowMS, w.share()); err != nil {

@@ -28,6 +28,7 @@ type runner struct {
 	next      []int64     // per input: the next offset to read
 	high      []int64     // per input: the end offset as last seen
 	caughtUp  []bool      // per input: read up to there
+	endAsOfMS []int64     // per input: when high was its end; Fetched.EndAsOfMS
 	out       outbox
 	all       uint32
 
@@ -76,7 +77,7 @@ type heldRecord struct {
 }
 
 func newRunner(p *Pipeline, partition int32, partitions int, sources []*clean.Source, store joiner.Store, nowMS int64, trace func(joiner.Trace)) (*runner, error) {
-	r := &runner{pipeline: p, partition: partition, store: store, places: p.placements(partition, partitions), next: make([]int64, len(p.Sources)), lost: make([]int64, len(p.Sources)), high: make([]int64, len(p.Sources)), caughtUp: make([]bool, len(p.Sources)), all: uint32(1<<len(p.Experiments) - 1), firstMS: joiner.NoTimeMS}
+	r := &runner{pipeline: p, partition: partition, store: store, places: p.placements(partition, partitions), next: make([]int64, len(p.Sources)), lost: make([]int64, len(p.Sources)), high: make([]int64, len(p.Sources)), caughtUp: make([]bool, len(p.Sources)), endAsOfMS: make([]int64, len(p.Sources)), all: uint32(1<<len(p.Experiments) - 1), firstMS: joiner.NoTimeMS}
 	var err error
 	if r.out, err = newOutbox(p); err != nil {
 		return nil, err

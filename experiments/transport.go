@@ -29,6 +29,10 @@ type Fetched struct {
 	Records       []mortise.Record // in offset order; Source is left 0; valid until the next Poll
 	Next          int64            // the next offset to read after Records (past compaction gaps and transaction markers)
 	HighWatermark int64            // the partition's end offset as last seen (last stable offset)
+	// EndAsOfMS is when HighWatermark was the end, ms UTC of wall time. A partition to
+	// which nothing comes is reported again, without records, while its broker says that
+	// it still ends there. 0: HighWatermark holds until it is reported otherwise.
+	EndAsOfMS int64
 	// CompleteMS is set by a transport that delivers in order of event time: all
 	// records of the partition up to and at that time, ms UTC, have come. 0 is not known.
 	CompleteMS int64

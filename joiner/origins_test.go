@@ -75,7 +75,7 @@ func TestShuffledInputIsIdleWhenAllOriginsAre(t *testing.T) {
 	w.ObserveFrom(s, 0, 50_000, today+100)
 	w.Heard(s, 0, 2, 50_000, false, today+100)
 	w.Heard(s, 1, 2, 40_000, true, today+100)
-	w.SetCaughtUp(s, true, today+100)
+	w.SetCaughtUp(s, true, 0, today+100)
 	if got := w.Advance(today + 90_000); got != 49_990 || w.Idle(s, today+90_000) {
 		t.Fatalf("got %d: silence here is not silence there", got)
 	}
@@ -84,17 +84,17 @@ func TestShuffledInputIsIdleWhenAllOriginsAre(t *testing.T) {
 		t.Fatalf("got %d", w.Current())
 	}
 	w.Heard(s, 0, 2, 50_000, true, today+101_000) // said again
-	w.SetCaughtUp(s, false, today+101_000)
-	w.SetCaughtUp(s, true, today+101_000)
+	w.SetCaughtUp(s, false, 0, today+101_000)
+	w.SetCaughtUp(s, true, 0, today+101_000)
 	if got := w.Advance(today + 102_000); got != 51_990 {
 		t.Fatalf("got %d, want two seconds on", got)
 	}
-	w.SetCaughtUp(s, false, today+103_000) // something lies there unread
+	w.SetCaughtUp(s, false, 0, today+103_000) // something lies there unread
 	if got := w.Advance(today + 200_000); got != 51_990 {
 		t.Fatalf("went on to %d before it was read", got)
 	}
 	w.ObserveFrom(s, 1, 55_000, today+200_000)
-	w.SetCaughtUp(s, true, today+200_000)
+	w.SetCaughtUp(s, true, 0, today+200_000)
 	if got := w.Advance(today + 200_000); got != 54_990 {
 		t.Fatalf("got %d, want the origin that is back", got)
 	}
@@ -104,7 +104,7 @@ func TestShuffledInputIsIdleWhenAllOriginsAre(t *testing.T) {
 func TestOriginsAreLearnedAnew(t *testing.T) {
 	w := NewWatermarks(70_000)
 	s := w.AddShuffled(10, today)
-	w.SetCaughtUp(s, true, today)
+	w.SetCaughtUp(s, true, 0, today)
 	if got := w.Advance(today + 900_000); got != 70_000 || w.Holding(today+900_000) != s {
 		t.Fatalf("got %d", got)
 	}

@@ -9,7 +9,8 @@ const NoTimeMS = math.MinInt64
 // min over partitions of (max event time − out_of_orderness).
 //
 // A partition is idle, and stops holding the watermark back, only when it is
-// caught up and silent for its idle_after. When all are idle, wall time takes
+// caught up and silent for its idle_after, by what its broker says: one that cannot
+// be asked is not silent, it is merely not heard. When all are idle, wall time takes
 // over: the watermark goes on from where the furthest partition left it, as
 // fast as the clock, so that the last windows close, and replayed history does
 // not close at once. Time comes in as an argument; nothing here reads a clock.
@@ -29,6 +30,7 @@ type input struct {
 	completeMS int64 // all up to here has come, as its source says; NoTimeMS where that is not known
 	lastWallMS int64 // when it was last heard, or when it started
 	caughtUp   bool
+	asOfMS     int64 // of caughtUp, by wall time; 0: until something else is said
 	ended      bool
 
 	shuffled bool
@@ -66,10 +68,12 @@ func (w *Watermarks) Complete(i int, timeMS int64) {
 	in.completeMS = max(in.completeMS, timeMS)
 }
 
-// SetCaughtUp says whether input i has been read to its end, as last known.
-// Silence counts from when it was: one that lags merely has not been read.
-func (w *Watermarks) SetCaughtUp(i int, caughtUp bool, nowMS int64) {
+// SetCaughtUp says whether input i has been read to its end, as that was at wall
+// time asOfMS; 0 says that it holds until something else is said. Silence counts from
+// when it was read: one that lags merely has not been.
+func (w *Watermarks) SetCaughtUp(i int, caughtUp bool, asOfMS, nowMS int64) {
 	in := &w.inputs[i]
+	in.asOfMS = asOfMS
 	if !in.shuffled && (!caughtUp || !in.caughtUp) {
 		in.lastWallMS = nowMS // of a shuffled one its own markers tell
 	}
@@ -95,7 +99,20 @@ func (w *Watermarks) Idle(i int, nowMS int64) bool {
 	if in.shuffled {
 		return in.caughtUp && in.allIdle()
 	}
-	return in.caughtUp && in.idleMS > 0 && nowMS-in.lastWallMS >= in.idleMS
+	seenMS := in.seenMS(nowMS)
+	return in.caughtUp && in.idleMS > 0 && seenMS-in.lastWallMS >= in.idleMS && nowMS-seenMS <= max(in.idleMS, minUnseenMS)
+}
+
+// minUnseenMS is for how long at least an input that is idle stays so although
+// nobody says that it still ends where it did.
+const minUnseenMS = 5_000
+
+// seenMS is up to when it is known where the input ends.
+func (in *input) seenMS(nowMS int64) int64 {
+	if in.asOfMS == 0 || in.shuffled {
+		return nowMS
+	}
+	return min(in.asOfMS, nowMS)
 }
 
 // Holding returns the input that holds the watermark back at nowMS, or -1 when
@@ -139,7 +156,7 @@ func (w *Watermarks) Current() int64 { return w.current }
 func (w *Watermarks) Advance(nowMS int64) int64 {
 	least, active := int64(math.MaxInt64), false
 	furthest, lastWallMS := w.startMS, int64(NoTimeMS)
-	live := false
+	live, seenMS := false, nowMS
 	for i := range w.inputs {
 		in := &w.inputs[i]
 		if in.maxMS != NoTimeMS {
@@ -149,7 +166,7 @@ func (w *Watermarks) Advance(nowMS int64) int64 {
 		if in.ended {
 			continue
 		}
-		live = true
+		live, seenMS = true, min(seenMS, in.seenMS(nowMS))
 		if w.Idle(i, nowMS) {
 			continue
 		}
@@ -160,7 +177,7 @@ func (w *Watermarks) Advance(nowMS int64) int64 {
 	case active:
 		w.current = max(w.current, least)
 	case live && furthest != NoTimeMS:
-		w.current = max(w.current, furthest+max(nowMS-lastWallMS, 0))
+		w.current = max(w.current, furthest+max(seenMS-lastWallMS, 0))
 	}
 	return w.current
 }

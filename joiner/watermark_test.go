@@ -39,11 +39,11 @@ func TestIdleNeedsCaughtUpAndSilent(t *testing.T) {
 	a, b := w.AddInput(0, 60_000, today), w.AddInput(0, 60_000, today)
 	w.Observe(a, 900_000, today)
 	w.Observe(b, 100, today)
-	w.SetCaughtUp(b, false, today)
+	w.SetCaughtUp(b, false, 0, today)
 	if got := w.Advance(today + 1_000_000); got != 100 {
 		t.Fatalf("a partition that lags was passed over: %d", got)
 	}
-	w.SetCaughtUp(b, true, today+1_000_000)
+	w.SetCaughtUp(b, true, 0, today+1_000_000)
 	if got := w.Advance(today + 1_059_999); got != 100 {
 		t.Fatalf("silent for less than idle_after: %d", got)
 	}
@@ -57,12 +57,63 @@ func TestIdleNeedsCaughtUpAndSilent(t *testing.T) {
 	}
 }
 
+// Silence is what a broker says of a partition, as of when it was asked: time that
+// passes while it cannot be asked is none.
+func TestSilenceIsAsOfTheLastAnswer(t *testing.T) {
+	w := NewWatermarks(NoTimeMS)
+	a, b := w.AddInput(0, 60_000, today), w.AddInput(0, 60_000, today)
+	w.Observe(a, 900_000, today)
+	w.Observe(b, 100, today)
+	w.SetCaughtUp(a, true, today, today)
+	w.SetCaughtUp(b, true, today, today)
+	if got := w.Advance(today + 1_000_000); got != 100 || w.Idle(b, today+1_000_000) {
+		t.Fatalf("a partition that nobody could ask was passed over: %d", got)
+	}
+	w.Observe(a, 900_001, today+1_000_000)
+	w.SetCaughtUp(a, true, today+1_000_000, today+1_000_000)
+	w.SetCaughtUp(b, true, today+59_999, today+1_000_000)
+	if got := w.Advance(today + 1_000_000); got != 100 {
+		t.Fatalf("silent for less than idle_after when it was asked: %d", got)
+	}
+	w.SetCaughtUp(b, true, today+990_000, today+1_000_000)
+	if got := w.Advance(today + 1_000_000); got != 900_001 || !w.Idle(b, today+1_000_000) {
+		t.Fatalf("idle, and yet it holds: %d", got)
+	}
+	// Nobody can be asked any more: it holds again, and the clock of those that are
+	// all idle stands still.
+	if w.Idle(b, today+1_050_001) {
+		t.Fatal("idle for ever, although nobody says so")
+	}
+	w.SetCaughtUp(a, true, today+1_061_000, today+1_061_000)
+	w.SetCaughtUp(b, true, today+1_060_500, today+1_061_000)
+	if got := w.Advance(today + 1_061_500); got != 900_001+60_500 {
+		t.Fatalf("all idle: %d, want the clock as of the earlier answer", got)
+	}
+}
+
+// Silence counts from when the input is all there, not from an answer before it.
+func TestSilenceBeginsWithTheInput(t *testing.T) {
+	w := NewWatermarks(NoTimeMS)
+	a := w.AddInput(0, 300, today)
+	w.Observe(a, 100, today)
+	w.SetCaughtUp(a, false, today, today+100)
+	w.SetCaughtUp(a, true, today+50, today+200)
+	w.SetCaughtUp(a, true, today+450, today+900)
+	if w.Idle(a, today+900) {
+		t.Error("silent for 250 ms when it was asked, and idle")
+	}
+	w.SetCaughtUp(a, true, today+500, today+900)
+	if !w.Idle(a, today+900) {
+		t.Error("silent for 300 ms, and not idle")
+	}
+}
+
 // An empty partition is an ordinary case.
 func TestEmptyPartitionBecomesIdle(t *testing.T) {
 	w := NewWatermarks(NoTimeMS)
 	a, b := w.AddInput(0, 1000, today), w.AddInput(0, 1000, today)
 	w.Observe(a, 5000, today+10)
-	w.SetCaughtUp(b, true, today+10)
+	w.SetCaughtUp(b, true, 0, today+10)
 	if got := w.Advance(today + 500); got != NoTimeMS {
 		t.Fatalf("not idle yet: %d", got)
 	}
@@ -78,8 +129,8 @@ func TestWallTimeTakesOverWhenAllAreIdle(t *testing.T) {
 	a, b := w.AddInput(10, 1000, today), w.AddInput(10, 1000, today)
 	w.Observe(a, 50_000, today+200)
 	w.Observe(b, 40_000, today+300)
-	w.SetCaughtUp(a, true, today+300)
-	w.SetCaughtUp(b, true, today+300)
+	w.SetCaughtUp(a, true, 0, today+300)
+	w.SetCaughtUp(b, true, 0, today+300)
 	if got := w.Advance(today + 1299); got != 39_990 && got != 49_990 {
 		t.Fatalf("got %d", got)
 	}
@@ -95,7 +146,7 @@ func TestWallTimeTakesOverWhenAllAreIdle(t *testing.T) {
 func TestRestartedClockRunsOnWhenIdle(t *testing.T) {
 	w := NewWatermarks(70_000)
 	a := w.AddInput(10, 1000, today+5000)
-	w.SetCaughtUp(a, true, today+5000)
+	w.SetCaughtUp(a, true, 0, today+5000)
 	if got := w.Advance(today + 5500); got != 70_000 {
 		t.Fatalf("got %d", got)
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -173,7 +174,7 @@ func listen(addr string) (net.Listener, error) {
 }
 
 // logger passes on what kfake warns about; what it tells besides is its own
-// debugging.
+// debugging, and so is that something took it some milliseconds.
 type logger struct{ to *slog.Logger }
 
 func (l logger) Logf(level kfake.LogLevel, format string, args ...any) {
@@ -181,6 +182,9 @@ func (l logger) Logf(level kfake.LogLevel, format string, args ...any) {
 	case kfake.LogLevelError:
 		l.to.Error("embedded broker: " + fmt.Sprintf(format, args...))
 	case kfake.LogLevelWarn:
+		if strings.Contains(format, " slow ") {
+			return
+		}
 		l.to.Warn("embedded broker: " + fmt.Sprintf(format, args...))
 	}
 }

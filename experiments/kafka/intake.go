@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -17,6 +18,7 @@ import (
 // partition, a share each. What a paused partition brought stays here.
 type intake struct {
 	client    *kgo.Client
+	ends      endWatch
 	holdBytes int
 	lanes     []*lane
 	byTopic   map[string][]*lane // indexed by partition; nil where not owned
@@ -36,14 +38,20 @@ type lane struct {
 	bytes  int             // of them; counted while paused only
 	next   int64           // the offset after what was handed out
 	end    int64           // last stable offset as last seen
+	asOf   time.Time       // when a broker said so last
 	due    bool            // report it even without records
 	paused bool
 	held   bool // the client has stopped fetching it
 	quota  int
 }
 
-func newIntake(client *kgo.Client, holdBytes int) *intake {
-	return &intake{client: client, holdBytes: holdBytes, byTopic: map[string][]*lane{}}
+func newIntake(client *kgo.Client, admin *Admin, holdBytes int) *intake {
+	return &intake{client: client, ends: endWatch{ask: admin.ends}, holdBytes: holdBytes, byTopic: map[string][]*lane{}}
+}
+
+func (in *intake) close() {
+	in.ends.close()
+	in.client.Close()
 }
 
 // add begins to read lanes; each is reported by the next take.
@@ -302,7 +310,7 @@ func (in *intake) emit(l *lane) {
 	l.due, l.quota = false, 0
 	l.end = max(l.end, l.next)
 	in.fetched = append(in.fetched, experiments.Fetched{TopicPartition: l.tp, Records: in.records[from:len(in.records):len(in.records)],
-		Next: l.next, HighWatermark: l.end})
+		Next: l.next, HighWatermark: l.end, EndAsOfMS: l.asOf.UnixMilli()})
 }
 
 // headersOf lists a record's headers in room that is reused. Where the room

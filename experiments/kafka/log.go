@@ -45,7 +45,7 @@ func OpenLog(ctx context.Context, c Connection, topics []string, holdBytes int) 
 		l.admin.Close()
 		return nil, err
 	}
-	l.in = newIntake(client, holdBytes)
+	l.in = newIntake(client, l.admin, holdBytes)
 	return l, nil
 }
 
@@ -112,6 +112,7 @@ const startTimeout = time.Minute
 // valid until the next call. Brokers that are away are waited for. A
 // *experiments.GapError says that retention has overtaken the reader.
 func (l *Log) Poll(ctx context.Context, maxRecords int, wait time.Duration) ([]experiments.Fetched, error) {
+	l.in.watchEnds()
 	if !l.in.ready() {
 		waiting, cancel := context.WithTimeout(ctx, wait)
 		err := l.in.fill(waiting)
@@ -158,6 +159,6 @@ func (l *Log) SetPaused(parts []experiments.TopicPartition) { l.in.setPaused(par
 
 // Close closes the connections.
 func (l *Log) Close() {
-	l.in.client.Close()
+	l.in.close()
 	l.admin.Close()
 }

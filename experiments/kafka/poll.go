@@ -20,6 +20,7 @@ func (t *Transport) Poll(ctx context.Context, maxRecords int, wait time.Duration
 	if maxRecords <= 0 {
 		maxRecords = 1 << 14
 	}
+	t.in.watchEnds()
 	if changed, news := t.group.news(); !news && !t.in.ready() {
 		if err := t.fillWithin(ctx, changed, wait); err != nil {
 			return nil, t.unread(ctx, err)

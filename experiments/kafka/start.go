@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -40,6 +41,7 @@ func (a *Admin) lanes(ctx context.Context, wanted map[experiments.TopicPartition
 		parts = append(parts, tp)
 	}
 	slices.SortFunc(parts, compareParts)
+	now := time.Now()
 	ends, err := a.ends(ctx, parts)
 	if err != nil {
 		return nil, fmt.Errorf("finding where to start reading: %w", err)
@@ -51,7 +53,7 @@ func (a *Admin) lanes(ctx context.Context, wanted map[experiments.TopicPartition
 	lanes := make([]*lane, 0, len(parts))
 	var gaps []experiments.Gap
 	for _, tp := range parts {
-		l := &lane{tp: tp, next: wanted[tp], end: ends[tp]}
+		l := &lane{tp: tp, next: wanted[tp], end: ends[tp], asOf: now}
 		switch {
 		case l.next == experiments.OffsetEarliest:
 			l.next = starts[tp]

@@ -40,7 +40,7 @@ func Tail(ctx context.Context, c Connection, topic string, untilEnd bool, fn fun
 		return err
 	}
 	defer client.Close()
-	t := &tailing{admin: admin, in: newIntake(client, 0), fn: fn}
+	t := &tailing{admin: admin, in: newIntake(client, admin, 0), fn: fn}
 	t.in.add(lanes)
 	if untilEnd {
 		for _, l := range lanes {

@@ -174,7 +174,7 @@ func (t *Transport) learnTopics(ctx context.Context) (err error) {
 func (t *Transport) openIntake(context.Context) error {
 	client, err := t.opts.client()
 	if err == nil {
-		t.in = newIntake(client, t.opts.HoldBytes)
+		t.in = newIntake(client, t.admin, t.opts.HoldBytes)
 	}
 	return err
 }
@@ -281,7 +281,7 @@ func (t *Transport) closeClients() {
 		t.group.close(ctx)
 	}
 	if t.in != nil {
-		t.in.client.Close()
+		t.in.close()
 	}
 	if t.producer != nil {
 		t.producer.close()

@@ -16,6 +16,7 @@ type lane struct {
 	next       int64 // the next offset to read; negative until the first poll tells
 	high       int64 // the partition's end as last seen
 	maxMS      int64 // greatest event time sent on
+	asOfMS     int64 // when high was its end, by wall time; 0: it holds until something else is said
 	lastWallMS int64 // when it was last heard, or caught up with, or gained
 	polled     bool  // next and high are known
 	endKnown   bool  // high was asked for when all that is published was there
@@ -36,6 +37,7 @@ func newLane(tp experiments.TopicPartition, next, maxMS, nowMS int64) *lane {
 // read takes note of how far a poll has come.
 func (l *lane) read(f *experiments.Fetched, nowMS int64) {
 	l.next, l.high, l.polled = max(l.next, f.Next), max(l.high, f.HighWatermark), true
+	l.asOfMS = f.EndAsOfMS
 	if len(f.Records) > 0 {
 		l.lastWallMS = nowMS
 	}
@@ -52,7 +54,11 @@ func (l *lane) judge(inputDone, untilEnd bool, idleAfterMS, nowMS int64) {
 		l.lastWallMS = nowMS
 	}
 	l.caughtUp = caughtUp
-	silent := idleAfterMS > 0 && nowMS-l.lastWallMS >= idleAfterMS
+	seenMS := nowMS
+	if l.asOfMS != 0 {
+		seenMS = min(l.asOfMS, nowMS)
+	}
+	silent := idleAfterMS > 0 && seenMS-l.lastWallMS >= idleAfterMS
 	l.idle = caughtUp && (silent || untilEnd && l.endKnown)
 }
 

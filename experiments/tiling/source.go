@@ -121,7 +121,7 @@ func (s *source) take(f *experiments.Fetched, inputDone bool, nowMS int64) error
 	p.next = max(p.next, f.Next)
 	p.high = f.HighWatermark
 	p.caughtUp = p.next >= p.high
-	s.clock.SetCaughtUp(int(f.Partition), p.caughtUp && inputDone, nowMS)
+	s.clock.SetCaughtUp(int(f.Partition), p.caughtUp && inputDone, f.EndAsOfMS, nowMS)
 	return nil
 }
 

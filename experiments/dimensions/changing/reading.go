@@ -1,11 +1,16 @@
 package changing
 
-import "math"
+import (
+	"math"
+
+	"github.com/mortise-dev/mortise/experiments"
+)
 
 // reading is one partition of a stream.
 type reading struct {
 	mark
 	high     int64
+	asOfMS   int64 // when high was its end, by wall time; 0: it holds until something else is said
 	end      int64 // where it ends, once that is known; -1 before
 	caughtUp bool
 	away     bool  // another worker's
@@ -20,8 +25,8 @@ func (r *reading) observe(atMS int64) {
 }
 
 // follow notes what a poll has said of the partition.
-func (r *reading) follow(next, high, nowMS int64, records int) {
-	r.Next, r.high = max(r.Next, next), high
+func (r *reading) follow(f *experiments.Fetched, nowMS int64, records int) {
+	r.Next, r.high, r.asOfMS = max(r.Next, f.Next), f.HighWatermark, f.EndAsOfMS
 	if records > 0 {
 		r.HeardMS = nowMS
 	}
@@ -44,8 +49,12 @@ func (r *reading) finalMS(outOfOrderMS, idleMS, nowMS int64, inputDone bool) int
 	if r.MaxMS != nil {
 		final = *r.MaxMS - outOfOrderMS
 	}
-	if r.caughtUp && inputDone && nowMS-r.HeardMS >= idleMS && (r.HeardMS > 0 || nowMS-r.sinceMS >= idleMS || r.high == 0) {
-		final = max(final, nowMS-outOfOrderMS)
+	seenMS := nowMS
+	if r.asOfMS != 0 {
+		seenMS = min(r.asOfMS, nowMS)
+	}
+	if r.caughtUp && inputDone && seenMS-r.HeardMS >= idleMS && (r.HeardMS > 0 || seenMS-r.sinceMS >= idleMS || r.high == 0) {
+		final = max(final, seenMS-outOfOrderMS)
 	}
 	return final
 }

@@ -117,7 +117,7 @@ func (s *Stream) take(ctx context.Context, f *experiments.Fetched, nowMS int64, 
 		return fmt.Errorf("dimension %s: taking in %s[%d] up to offset %d: %w", s.dimension.Name, f.Topic, f.Partition, f.Next, err)
 	}
 	s.read = s.read || f.Next > p.Next
-	p.follow(f.Next, f.HighWatermark, nowMS, records)
+	p.follow(f, nowMS, records)
 	return nil
 }
 
