@@ -50,7 +50,7 @@ func (p *ParkedTopic) read(ctx context.Context, tp experiments.TopicPartition, f
 		return err
 	}
 	defer client.Close()
-	t := &tailing{admin: p.Admin, in: newIntake(client, 0), stops: []int64{written[tp]}, fn: func(m *Message) error { return fn(m.Key, m.Value) }}
+	t := &tailing{admin: p.Admin, in: newIntake(client, p.Admin, 0), stops: []int64{written[tp]}, fn: func(m *Message) error { return fn(m.Key, m.Value) }}
 	t.idle = func() {
 		if ends, err := p.Admin.ends(ctx, parts); err == nil { // else it is asked again
 			t.in.learnEnds(ends)
