@@ -63,7 +63,7 @@ func TestEventsFromTheFuture(t *testing.T) {
 				}
 				var err error
 				w, err = experiments.NewWorker(plan.Pipelines[0], tr, states, "g", experiments.WorkerOptions{UntilEnd: part == 8, Partitions: 1, PollRecords: 1 + rng.IntN(60),
-					CommitEvery: 3 * time.Second, ManifestEvery: 20 * time.Second, Parallel: 1, Now: func() time.Time { now = now.Add(time.Second); return now }})
+					CommitEvery: 3 * time.Second, ManifestEvery: 20 * time.Second, Parallel: 1, Now: func() time.Time { now = now.Add(time.Second); return now }, Go: func(job func()) { job() }})
 				if err != nil {
 					t.Fatal(err)
 				}

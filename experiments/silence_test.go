@@ -132,7 +132,7 @@ func TestStatusNamesWhoHolds(t *testing.T) {
 		}
 	}}
 	w, err := experiments.NewWorker(newPlan(t, parse(t, "quiet.yaml", quiet)).Pipelines[0], tr, &simStates{disks: map[string]*memory.Disk{}}, "g",
-		experiments.WorkerOptions{PollRecords: 10, Parallel: 1, Now: func() time.Time { return now }})
+		experiments.WorkerOptions{PollRecords: 10, Parallel: 1, Now: func() time.Time { return now }, Go: func(job func()) { job() }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestCrashKeepsTheState(t *testing.T) {
 			tr := &startTransport{newSimTransport(b, rand.New(rand.NewPCG(2, 2)), []string{"imps", "clicks"}), map[experiments.TopicPartition]int64{}}
 			tr.steps, tr.unsure = steps, unsure
 			w, err := experiments.NewWorker(newPlan(t, parse(t, "quiet.yaml", quiet)).Pipelines[0], tr, states, "g", experiments.WorkerOptions{
-				PollRecords: 50, CommitEvery: time.Second, ManifestEvery: 5 * time.Second, Parallel: 1, Now: func() time.Time { now = now.Add(300 * time.Millisecond); return now }})
+				PollRecords: 50, CommitEvery: time.Second, ManifestEvery: 5 * time.Second, Parallel: 1, Now: func() time.Time { now = now.Add(300 * time.Millisecond); return now }, Go: func(job func()) { job() }})
 			if err != nil {
 				t.Fatal(err)
 			}

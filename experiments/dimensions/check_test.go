@@ -16,7 +16,7 @@ import (
 // two clusters.
 func checked(t *testing.T, path string) *spec.Experiment {
 	t.Helper()
-	text := strings.NewReplacer("NAME", "checked", "DIM", "goods", "WHERE", "", "ASOF", "arrival", "redis: {addrs: ['h:1'], prefix: items}", "file: {path: '"+path+"'}",
+	text := strings.NewReplacer("EXTRA", "", " SELECT", "", "NAME", "checked", "DIM", "goods", "WHERE", "", "ASOF", "arrival", "redis: {addrs: ['h:1'], prefix: items}", "file: {path: '"+path+"'}",
 		"cache: {ttl: 1h}}", fmt.Sprintf("cache: {ttl: 1h}}\n  price: {key: pos, store: {ab: {a: {file: {path: '%s.prices.csv'}}, b: {redis: {addrs: ['h:1']}}}}, fields: {price: float}}", path),
 		"[item, goods.category]", "[item, goods.category, price.price]").Replace(many)
 	e, diags := spec.Parse("checked.yaml", []byte(text), spec.LoadOptions{})

@@ -38,7 +38,7 @@ join:
   labels:
     click: {source: clicks, within: 1m}
 dimensions:
-  DIM: {key: item, store: {redis: {addrs: ['h:1'], prefix: items}}, as_of: ASOF, fields: {category: string EXTRA}, cache: {ttl: 1h}}
+  DIM: {key: item, store: {redis: {addrs: ['h:1'], prefix: items}}, as_of: ASOF, timeout: 1m, fields: {category: string EXTRA}, cache: {ttl: 1h}}
 instance:
   select: [item, DIM.category SELECT]
 output:

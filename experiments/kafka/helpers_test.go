@@ -18,7 +18,7 @@ import (
 	"github.com/mortise-dev/mortise/experiments/spec"
 )
 
-const testTimeout = 20 * time.Second
+const testTimeout = 60 * time.Second
 
 func testContext(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
