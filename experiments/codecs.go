@@ -7,6 +7,7 @@ import (
 
 	mortise "github.com/mortise-dev/mortise"
 	"github.com/mortise-dev/mortise/experiments/spec"
+	"github.com/mortise-dev/mortise/features"
 	"github.com/mortise-dev/mortise/instances"
 	"github.com/mortise-dev/mortise/instances/avro"
 	"github.com/mortise-dev/mortise/instances/protobuf"
@@ -60,7 +61,13 @@ type rowID struct {
 // NeedsRegistry reports whether records or rows of the pipeline name schemas by id.
 func (p *Pipeline) NeedsRegistry() bool {
 	return slices.ContainsFunc(p.Sources, func(in Input) bool { return slices.ContainsFunc(in.Specs, namesSchema) }) ||
-		slices.ContainsFunc(p.Experiments, func(e *spec.Experiment) bool { return e.Output.NamesSchema() })
+		slices.ContainsFunc(p.Experiments, func(e *spec.Experiment) bool { return e.Output.NamesSchema() || featuresNameSchemas(e) })
+}
+
+// featuresNameSchemas reports whether a feature is over records that carry the id of
+// their schema.
+func featuresNameSchemas(e *spec.Experiment) bool {
+	return slices.ContainsFunc(e.Features, func(d features.Definition) bool { return !d.IsExpr() && namesSchema(source(e, d.Source)) })
 }
 
 // namesSchema reports whether a source's records carry the id of their schema.
@@ -199,12 +206,16 @@ func (p *Pipeline) FromFiles(isFile func(source string) bool) *Pipeline {
 		}
 		in.Specs = slices.Clone(in.Specs)
 		for k, s := range in.Specs {
-			lines := *s
-			lines.Format, lines.SchemaFile, lines.SchemaText, lines.Message = "json", "", "", ""
-			in.Specs[k] = &lines
+			in.Specs[k] = asLines(s)
 		}
 	}
 	return &through
+}
+
+func asLines(s *spec.Source) *spec.Source {
+	lines := *s
+	lines.Format, lines.SchemaFile, lines.SchemaText, lines.Message = "json", "", "", ""
+	return &lines
 }
 
 // RowsAsJSON returns the pipeline as it puts rows out for people to read.

@@ -111,6 +111,8 @@ type Feature struct {
 	Source       *spec.Source     // as that experiment reads it
 	Definition   *features.Definition
 	Entity       int // in Pipeline.Entities; of a pipeline's only
+
+	registry Registry
 }
 
 // slab hands out slices that live as long as it does.

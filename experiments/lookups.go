@@ -24,11 +24,27 @@ func (p *Plan) Features() (all []Feature) {
 					continue
 				}
 				f := newFeature(e, def)
+				f.registry = pipeline.registry
 				if !known[f.ID] {
 					known[f.ID] = true
 					all = append(all, f)
 				}
 			}
+		}
+	}
+	return all
+}
+
+// Format makes what reads the records of the feature's source; nil for JSON.
+func (f *Feature) Format() (clean.Format, error) { return formatOf(f.Source, f.registry) }
+
+// FeaturesFromFiles are features as they read files in place of the topics of the
+// named sources: JSON lines, whatever the topics' formats.
+func FeaturesFromFiles(all []Feature, isFile func(source string) bool) []Feature {
+	all = slices.Clone(all)
+	for i := range all {
+		if f := &all[i]; isFile(f.Source.Name) {
+			f.Source = asLines(f.Source)
 		}
 	}
 	return all
@@ -47,7 +63,11 @@ func newFeature(e *spec.Experiment, def *features.Definition) Feature {
 
 // sourceID spells out which records a source has, and what is read of them.
 func sourceID(e *spec.Experiment, src *spec.Source) string {
-	return strings.Join([]string{inputID(e, src), src.Format, src.TimeField, src.TimeUnit, src.Clean, whereText(src), fmt.Sprint(src.Row())}, "\n")
+	parts := []string{inputID(e, src), src.Format, src.TimeField, src.TimeUnit, src.Clean, whereText(src), fmt.Sprint(src.Row())}
+	if len(src.From) > 0 {
+		parts = append(parts, fmt.Sprint(src.From)) // in order of key
+	}
+	return strings.Join(parts, "\n")
 }
 
 func shortHash(text string) string { return fmt.Sprintf("%016x", xxh3.HashString(text)) }

@@ -54,7 +54,7 @@ func openBenchStore(ctx context.Context, name, dir string) (*benchStore, error) 
 // finds them that has read its topics to their ends: the newest may still change.
 // asOfMS lies behind them.
 func (b *benchStore) fill(ctx context.Context, plan *experiments.Plan, named []input, tasks int) (gens []*tiling.Generation, asOfMS int64, err error) {
-	if gens, err = tiling.Generations(ctx, b, plan.Features()); err != nil {
+	if gens, err = tiling.Generations(ctx, b, experiments.FeaturesFromFiles(plan.Features(), func(string) bool { return true })); err != nil {
 		return nil, 0, err
 	}
 	var fillers []*tiling.Filler

@@ -24,7 +24,7 @@ func sampleFeatures(ctx context.Context, plan *experiments.Plan, p *experiments.
 		return nil, nil
 	}
 	store := memory.New()
-	gens, err := tiling.Generations(ctx, store, plan.Features())
+	gens, err := tiling.Generations(ctx, store, experiments.FeaturesFromFiles(plan.Features(), func(string) bool { return true }))
 	if err != nil {
 		return nil, err
 	}

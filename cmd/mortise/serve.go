@@ -81,6 +81,9 @@ func (c *console) serve(ctx context.Context, f *serveFlags, args []string) (err 
 	if err := cl.prepareFeatures(ctx, plan, f.cluster.partitions); err != nil {
 		return err
 	}
+	if err := cl.useRegistry(ctx, c, plan); err != nil {
+		return err
+	}
 	dir := f.state
 	switch {
 	case dir == "" && cl.embedded != "":

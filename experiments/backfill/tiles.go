@@ -30,6 +30,7 @@ func FillFeatures(ctx context.Context, job *Job, plan *experiments.Plan, store f
 	if err := job.ensureDefaults(); err != nil {
 		return err
 	}
+	all = experiments.FeaturesFromFiles(all, job.isFile)
 	gens, err := tiling.Generations(ctx, store, all)
 	if err != nil {
 		return err

@@ -264,3 +264,14 @@ func BenchmarkCarry(b *testing.B) {
 	b.ReportMetric(float64(out)/float64(sent), "B/sent")
 	b.ReportMetric(float64(in)/float64(len(records)), "B/record")
 }
+
+// TestFieldsWithinOthers has an entity that lies within another field of the record.
+func TestFieldsWithinOthers(t *testing.T) {
+	nested := strings.Replace(experiment, "    fields: {id: string, ts: int, user: string, item_id: string, price: float?}", "    fields: {id: string, ts: int, user: string, item_id: {type: string, from: item.id}, price: float?}", 1)
+	c := wayBy(t, sharedOf(t, memory.New(), nested, 3), "user", "item_id").NewCarrier(nil)
+	var o experiments.Output
+	got, err := c.Carry(&mortise.Record{Topic: "c", Value: fmt.Appendf(nil, `{"id":"a","ts":%d,"user":"u","item":{"id":"i"},"price":3}`, startMS)}, nowMS, &o)
+	if err != nil || !got.Send || string(o.Key) != "u|i" {
+		t.Errorf("%+v, key %q, %v", got, o.Key, err)
+	}
+}

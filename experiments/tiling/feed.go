@@ -32,7 +32,7 @@ type feed struct {
 func newFeed(f *experiments.Feature) (*feed, error) {
 	s := f.Source
 	opts := clean.Options{Name: s.Name, TimeField: s.TimeField, TimeUnit: s.TimeUnit, Strict: true,
-		Experiments: []clean.Experiment{{Fields: s.Fields, Where: s.Where}}}
+		Experiments: []clean.Experiment{{Fields: s.Fields, From: s.From, Where: s.Where}}}
 	for _, d := range s.Derive {
 		opts.Experiments[0].Derive = append(opts.Experiments[0].Derive, clean.Derived{Name: d.Name, Program: d.Program})
 	}
@@ -42,6 +42,10 @@ func newFeed(f *experiments.Feature) (*feed, error) {
 			return nil, fmt.Errorf("%s: source %s: clean function %q is not registered", f.Experiment.Path, s.Name, s.Clean)
 		}
 		opts.Clean = fn
+	}
+	var err error
+	if opts.Format, err = f.Format(); err != nil {
+		return nil, fmt.Errorf("%s: source %s: %w", f.Experiment.Path, s.Name, err)
 	}
 	src, err := clean.New(opts)
 	if err != nil {
