@@ -42,9 +42,12 @@ output:
   topic: {name: d.instances}
 `
 
+// sizedAt are the times at which the segments seg-0 on change their size.
+type sizedAt [40]int64
+
 // dimensionFiles writes the tables of dimensioned, for items item-0 to item-59 and
 // segments seg-0 on, and returns the experiment's file.
-func dimensionFiles(t *testing.T, dir string, firstMS int64) string {
+func dimensionFiles(t *testing.T, dir string, sized *sizedAt) string {
 	t.Helper()
 	var items, segments, both strings.Builder
 	items.WriteString("item_id,category,price,brand\n")
@@ -59,8 +62,7 @@ func dimensionFiles(t *testing.T, dir string, firstMS int64) string {
 		fmt.Fprintf(&items, "item-%d,cat-%d,%s,brand-%d\n", i, i%8, price, i%3)
 	}
 	segments.WriteString("user_segment,since,until,size\n")
-	for i := range 40 {
-		at := firstMS + int64(i%9)*60_000
+	for i, at := range sized {
 		fmt.Fprintf(&segments, "seg-%d,,%d,%d\nseg-%d,%d,,%d\n", i, at, i, i, at, 1000+i)
 	}
 	both.WriteString("user_segment,position,boost\n")
@@ -94,7 +96,7 @@ type dimensionedRow struct {
 }
 
 // check holds a row against the tables that dimensionFiles writes.
-func (r *dimensionedRow) check(t *testing.T, firstMS int64) {
+func (r *dimensionedRow) check(t *testing.T, sized *sizedAt) {
 	t.Helper()
 	var item, segment int
 	if _, err := fmt.Sscanf(r.Item+" "+r.Segment, "item-%d seg-%d", &item, &segment); err != nil {
@@ -108,7 +110,7 @@ func (r *dimensionedRow) check(t *testing.T, firstMS int64) {
 		value = float64(item)/4*float64(r.Position) + float64(r.Imps)
 	}
 	size := segment
-	if r.TimeMS >= firstMS+int64(segment%9)*60_000 {
+	if r.TimeMS >= sized[segment] {
 		size += 1000
 	}
 	if (category == "") != (r.Category == nil) || r.Category != nil && *r.Category != category || r.Brand == nil || *r.Brand != brand || r.Value != value ||
@@ -129,8 +131,8 @@ func TestDimensions(t *testing.T) {
 	for _, name := range []string{"impressions", "clicks"} {
 		inputs = append(inputs, "--input", name+"="+filepath.Join(dir, "traffic", name+".jsonl"))
 	}
-	firstMS := firstTime(t, filepath.Join(dir, "traffic", "impressions.jsonl"))
-	file := dimensionFiles(t, dir, firstMS)
+	sized := aroundImpressions(t, filepath.Join(dir, "traffic", "impressions.jsonl"))
+	file := dimensionFiles(t, dir, sized)
 	data, out := filepath.Join(dir, "data"), filepath.Join(dir, "out")
 	args := toEnd(append(inputs, file, "--embedded", data, "--partitions", "3", "--commit-every", "20ms", "--close-rows", "300")...)
 	for range 5 {
@@ -159,7 +161,7 @@ func TestDimensions(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), &row); err != nil {
 			t.Fatal(err)
 		}
-		row.check(t, firstMS)
+		row.check(t, sized)
 	}
 	letters := tailed(t, "dead-letters.dimensioned", "--embedded", data)
 	for _, text := range letters {
@@ -179,18 +181,41 @@ func TestDimensions(t *testing.T) {
 	}
 }
 
-// firstTime is the event time of a file's first impression.
-func firstTime(t *testing.T, path string) int64 {
+// aroundImpressions has each segment's size change at an impression of it, one
+// somewhere in the middle that gets a row, or a millisecond before or after.
+func aroundImpressions(t *testing.T, path string) *sizedAt {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var first struct{ TS int64 }
-	if err := json.Unmarshal(text[:bytes.IndexByte(text, '\n')], &first); err != nil {
-		t.Fatal(err)
+	var times [len(sizedAt{})][]int64
+	for line := range bytes.Lines(text) {
+		var im struct {
+			TS       int64
+			Segment  string `json:"user_segment"`
+			Position int
+		}
+		var segment int
+		if json.Unmarshal(line, &im) != nil || im.Position < 1 {
+			continue // there is junk
+		}
+		if _, err := fmt.Sscanf(im.Segment, "seg-%d", &segment); err == nil && segment < len(times) && (segment+im.Position)%6 != 0 {
+			times[segment] = append(times[segment], im.TS)
+		}
 	}
-	return first.TS
+	sized, around := &sizedAt{}, 0
+	for i, all := range times {
+		sized[i] = 1_767_225_600_000
+		if len(all) > 0 {
+			sized[i] = all[len(all)/2] + int64(i%3) - 1
+			around++
+		}
+	}
+	if around < 20 {
+		t.Fatalf("only %d segments have impressions", around)
+	}
+	return sized
 }
 
 // TestDebugShowsDimensions: debug tells how each dimension of a row was looked up and
@@ -204,7 +229,11 @@ func TestDebugShowsDimensions(t *testing.T) {
 {"impression_id":"i3","ts":%d,"user_segment":"seg-1","item_id":"item-4","position":2}
 `, at, at, at+1)
 	input := write(t, filepath.Join(dir, "imps.jsonl"), imps)
-	file := dimensionFiles(t, dir, at-120_000)
+	sized := &sizedAt{}
+	for i := range sized {
+		sized[i] = at - 120_000 + int64(i%9)*60_000
+	}
+	file := dimensionFiles(t, dir, sized)
 	out := succeed(t, "debug", file, "--input", "impressions="+input, "--key", "i1")
 	for _, want := range []string{
 		`→ emitted`, `item: key "item-3" in file, as of arrival: missing, there is no such row {"category":null,"price":null}`,

@@ -2,6 +2,7 @@ package pebble_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -55,4 +56,53 @@ func TestNotesBelongToTheVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("", "")
+}
+
+// TestNothingIsLeftOfADroppedVersion: the next version, which may have its number,
+// begins empty, and who still has the writer of the one that was dropped is told.
+func TestNothingIsLeftOfADroppedVersion(t *testing.T) {
+	ctx := context.Background()
+	db, err := pebble.Open(ctx, &crashDef, pebble.Options{Create: true, FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	record := crashRecord(1)
+	prepare := func(version string) dimjoin.Writer {
+		t.Helper()
+		w, err := db.Prepare(ctx, version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Switch(ctx, version); err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	prepare("v2")
+	gone := prepare("v3")
+	if err := db.Apply(ctx, &dimjoin.Commit{Records: record, Notes: []dimjoin.Note{{Key: record[0].Key, Value: []byte("x")}}, Name: "p", Position: []byte("1")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Switch(ctx, "v2"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Drop(ctx, "v3"); err != nil {
+		t.Fatal(err)
+	}
+	if err := gone.Write(ctx, record); err == nil || !strings.Contains(err.Error(), "it was dropped") {
+		t.Errorf("writing to what was dropped: %v", err)
+	}
+	prepare("v4")
+	if err := gone.Write(ctx, record); err == nil || !strings.Contains(err.Error(), "it was dropped") {
+		t.Errorf("writing to what was dropped, when its number is another's: %v", err)
+	}
+	l := []dimjoin.Lookup{{Key: record[0].Key, AsOfMS: dimjoin.Latest}}
+	if err := db.Read(ctx, l); err != nil || l[0].Row != nil {
+		t.Errorf("a row is left: %v, %v", l[0].Row, err)
+	}
+	notes, err := db.Notes(ctx, [][]byte{record[0].Key})
+	if at, failed := db.Position(ctx, "p"); err != nil || failed != nil || notes[0] != nil || at != nil {
+		t.Errorf("a note %q, a position %q are left: %v, %v", notes[0], at, err, failed)
+	}
 }
