@@ -95,11 +95,14 @@ type waiting struct {
 func newWaiting(t *testing.T, prefix string, brokers ...string) *waiting {
 	t.Helper()
 	w := &waiting{t: t, dir: t.TempDir(), topic: prefix + ".instances", mortise: released(t)}
+	text := waited
 	if w.brokers = brokers; len(brokers) == 0 {
 		w.brokers = []string{"--embedded", filepath.Join(w.dir, "data")}
+	} else { // who is killed and comes back keeps its tasks
+		text += "kafka: {instance_id: one}\n"
 	}
 	waitedTraffic(t, w.dir)
-	w.file = write(t, filepath.Join(w.dir, "waited.yaml"), strings.NewReplacer("PREFIX", prefix, "TABLE", filepath.Join(w.dir, "table")).Replace(waited))
+	w.file = write(t, filepath.Join(w.dir, "waited.yaml"), strings.NewReplacer("PREFIX", prefix, "TABLE", filepath.Join(w.dir, "table")).Replace(text))
 	w.publish("impressions=impressions", "clicks=clicks", prefix+".items=items-early")
 	return w
 }
@@ -156,7 +159,7 @@ func (w *waiting) goThrough() {
 	atLeast := int64(200)
 	for round := range 3 {
 		p, url := w.run()
-		await(t, "rows to wait", func() bool { return w.parked(url).Rows >= atLeast }, p)
+		awaitWithin(t, 3*patience, "rows to wait", func() bool { return w.parked(url).Rows >= atLeast }, p)
 		if round > 0 && w.parked(url).InVain+w.parked(url).Refused > 0 {
 			t.Errorf("rows have waited in vain: %+v", w.parked(url))
 		}
@@ -170,7 +173,7 @@ func (w *waiting) goThrough() {
 	}
 	w.publish(prefix + ".items=items-late")
 	p, url := w.run()
-	await(t, "the rows that wait to find their items", func() bool {
+	awaitWithin(t, 3*patience, "the rows that wait to find their items", func() bool {
 		s := w.status(url)
 		return s.Parking != nil && s.Parking.Rows == 0 && s.Parking.Found > 0 && s.Experiments[0].Ledger.Impressions.Emitted > int64(waitedImpressions/4)
 	}, p)
