@@ -16,6 +16,8 @@ type Ledger struct {
 	Positives   int64            `json:"positives"`   // of them, with at least one label
 	Provisional int64            `json:"provisional"` // rows written before their window closed
 	LateEmitted int64            `json:"late_emitted"`
+	Remembered  int64            `json:"remembered,omitempty"` // instances whose dimensions are read again, to be corrected
+	Corrected   int64            `json:"corrected,omitempty"`  // further rows of instances, whose dimensions had come
 }
 
 // ImpressionLedger is the main stream's side.
@@ -75,6 +77,7 @@ func (l *Ledger) Add(other *Ledger) {
 	}
 	l.Instances, l.Positives = l.Instances+other.Instances, l.Positives+other.Positives
 	l.Provisional, l.LateEmitted = l.Provisional+other.Provisional, l.LateEmitted+other.LateEmitted
+	l.Remembered, l.Corrected = l.Remembered+other.Remembered, l.Corrected+other.Corrected
 }
 
 // MarshalJSON writes the reasons that occurred by name, in a fixed order.

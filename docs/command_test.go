@@ -91,7 +91,7 @@ func commands(page string) (found []command) {
 func TestMetricsAreDocumented(t *testing.T) {
 	sample := func() []experiments.Status {
 		return []experiments.Status{{Pipeline: "p", Rounds: 1, Experiments: []experiments.ExperimentStatus{{Name: "e"}},
-			Parking: &experiments.ParkingStatus{OldestMS: 1}, Checkpoints: &experiments.CheckpointStatus{}, Archives: []experiments.ArchiveStatus{{Partitions: []experiments.ArchivePartition{{MaxTimeMS: 1}}}}, Features: []experiments.FeatureStatus{{WatermarkMS: 1, CompleteFromMS: map[string]int64{"f": 1}}}, Dimensions: []experiments.DimensionStatus{{Experiments: []string{"e"}, Clusters: &ab.Stats{}, Changes: &experiments.ChangeStatus{FinalMS: 1}}}, Shuffles: []experiments.ShuffleStatus{{Origins: []experiments.OriginStatus{{MaxTimeMS: 1}}}},
+			Parking: &experiments.ParkingStatus{OldestMS: 1}, Corrections: &experiments.ParkingStatus{}, Checkpoints: &experiments.CheckpointStatus{}, Archives: []experiments.ArchiveStatus{{Partitions: []experiments.ArchivePartition{{MaxTimeMS: 1}}}}, Features: []experiments.FeatureStatus{{WatermarkMS: 1, CompleteFromMS: map[string]int64{"f": 1}}}, Dimensions: []experiments.DimensionStatus{{Experiments: []string{"e"}, Clusters: &ab.Stats{}, Changes: &experiments.ChangeStatus{FinalMS: 1}}}, Shuffles: []experiments.ShuffleStatus{{Origins: []experiments.OriginStatus{{MaxTimeMS: 1}}}},
 			Tasks: []experiments.TaskStatus{{WatermarkMS: 1, CheckpointMS: 1, Takeover: experiments.Takeover{Live: 1}, Holding: "t", Inputs: []experiments.InputStatus{{Topic: "t", MaxTimeMS: 1}}}}}}
 	}
 	rec := httptest.NewRecorder()

@@ -181,7 +181,7 @@ func (g *program) finish(b *Batch, retract func(r *deferredRow, e *joiner.Entry,
 		r := &b.rows[i]
 		pt, im := &g.parts[r.exp], &b.Impressions[r.impression]
 		why := g.takeDimensions(b, im, pt)
-		if why == nil && g.hold != nil && !r.resumed {
+		if why == nil && g.hold != nil && r.from == nil {
 			if held, err := g.hold(b, r, im, pt); held || err != nil {
 				if err != nil {
 					return err
@@ -191,6 +191,9 @@ func (g *program) finish(b *Batch, retract func(r *deferredRow, e *joiner.Entry,
 		}
 		if why == nil {
 			why = pt.compute(im.env)
+		}
+		if why != nil && r.from.isWritten() {
+			continue // what is out stays
 		}
 		if why != nil {
 			retract(r, &im.entry, why)
@@ -204,6 +207,9 @@ func (g *program) finish(b *Batch, retract func(r *deferredRow, e *joiner.Entry,
 		pt.inst.Selected, pt.inst.Degraded = own.Selected, pt.degraded
 		err := g.write(r.exp, im.env)
 		pt.inst = own
+		if err == nil && g.written != nil {
+			err = g.written(b, r, im, pt)
+		}
 		if err != nil {
 			return err
 		}

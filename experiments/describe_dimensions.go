@@ -16,8 +16,9 @@ type DimensionDescription struct {
 	AsOf        string   `json:"as_of"`
 	Fields      []string `json:"fields"` // with their types
 	Missing     string   `json:"missing"`
-	Wait        string   `json:"wait,omitempty"` // how long rows wait for it beyond the close of their impression; empty where none do
-	Cache       string   `json:"cache"`          // empty where there is none
+	Wait        string   `json:"wait,omitempty"`    // how long rows wait for it beyond the close of their impression; empty where none do
+	Correct     string   `json:"correct,omitempty"` // how long rows that were written without it are corrected
+	Cache       string   `json:"cache"`             // empty where there is none
 	Timeout     string   `json:"timeout"`
 }
 
@@ -41,6 +42,10 @@ func (p *Pipeline) describeDimensions() (all []DimensionDescription) {
 		if w := &d.Wait; w.For > 0 {
 			one.Wait = fmt.Sprintf("rows without it wait for %s, and it is read again every %s; at most %d rows, %d MB a worker",
 				mortise.FormatDuration(w.For), mortise.FormatDuration(w.Every), w.Rows, w.Bytes/1_000_000)
+		}
+		if c := &d.Correct; c.For > 0 {
+			one.Correct = fmt.Sprintf("rows written without it are corrected for %s, and it is read again every %s; at most %d rows, %d MB a worker",
+				mortise.FormatDuration(c.For), mortise.FormatDuration(c.Every), c.Rows, c.Bytes/1_000_000)
 		}
 		all = append(all, one)
 	}

@@ -24,14 +24,21 @@ type neededDimension struct {
 // usedDimension is a dimension as one experiment's rows have it.
 type usedDimension struct {
 	name  string
-	dim   int // in Pipeline.Dimensions
-	wait  spec.Patience
+	dim   int           // in Pipeline.Dimensions
+	wait  spec.Patience // of rows that are not written yet
+	amend spec.Patience // of rows that are
 	texts [dimjoin.ServedMissing + 1]string
 }
 
 // awaits reports whether a row with this answer waits for another.
 func (u *usedDimension) awaits(a *dimjoin.Answer) bool {
 	return u.wait.For > 0 && a.Served == dimjoin.ServedMissing && a.Key != nil
+}
+
+// amends reports whether a row that was written with this answer is corrected when
+// there is a better one.
+func (u *usedDimension) amends(a *dimjoin.Answer) bool {
+	return u.amend.For > 0 && a.Served.Degraded() && a.Key != nil
 }
 
 // addDimensions lays out the fields of all dimensions.
@@ -54,7 +61,7 @@ func (n *needs) addDimensions(p *Pipeline, main *clean.Source) {
 func (n *needs) bindDimensions(p *Pipeline, exp int, pt *part, at map[string]int) (next int) {
 	for i, d := range pt.spec.NeededDimensions() {
 		dim := p.dimensionAt[exp][i]
-		u := usedDimension{name: d.Name, dim: dim, wait: d.Wait}
+		u := usedDimension{name: d.Name, dim: dim, wait: d.Wait, amend: d.Correct}
 		for how := range u.texts {
 			u.texts[how] = d.Name + ":" + dimjoin.Served(how).String()
 		}

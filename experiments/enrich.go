@@ -91,7 +91,7 @@ type deferredRow struct {
 	impression int
 	exp        int
 	positive   bool
-	resumed    bool // it waited, and waits no longer
+	from       *parkedRow // what it was while it waited; nil where it has not
 	emission   joiner.Emission
 	instance   instances.Instance // without Selected
 }

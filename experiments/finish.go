@@ -108,7 +108,7 @@ func (w *Worker) othersDone(committed map[TopicPartition]CommittedOffset) (sum [
 		}
 		for i := range sum {
 			sum[i].Add(&at.Ledgers[i])
-			if at.Ledgers[i].Impressions.Parked > 0 {
+			if at.Ledgers[i].Impressions.Parked+at.Ledgers[i].Remembered > 0 {
 				return nil, false
 			}
 		}

@@ -152,8 +152,10 @@ func (r *runner) recall() {
 	if o := r.prog.seen; o != nil && o.flight != nil {
 		<-o.flight.done
 	}
-	if r.parked.busy() {
-		<-r.parked.look.done
+	for _, k := range []*parking{r.parked, r.amends} {
+		if k.busy() {
+			<-k.look.done
+		}
 	}
 }
 

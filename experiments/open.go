@@ -182,6 +182,10 @@ func (w *Worker) newRunner(partition int32, store joiner.Store) (*runner, error)
 		r.parked = newParking(w.patience.Every, w.nowMS())
 		r.prog.hold = r.putAside
 	}
+	if w.amends.Every > 0 {
+		r.amends = newParking(w.amends.Every, w.nowMS())
+		r.prog.written = r.remember
+	}
 	if w.opts.Profile {
 		r.out.profiled(w.pipeline)
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // parkedRow is one experiment's row of a closed impression that waits for
-// dimensions. It has all that the row is made of, so that nothing else has to be
+// dimensions, or was written without them and may be corrected. It has all that the row is made of, so that nothing else has to be
 // kept for it: the impression as the task keeps it, its labels, its features, and
 // what was looked up.
 //
@@ -24,8 +24,9 @@ import (
 //
 //	key      EXPERIMENT/OFFSET of the impression
 //	value    1, the format
-//	         bits: positive, late
+//	         bits: positive, late, written
 //	         since, until, event time, partition, offset    varints
+//	         the revision, where it was written              varint
 //	         weight                                          8 bytes
 //	         instance_id
 //	         labels                                          name, sum, first, count
@@ -41,6 +42,7 @@ type parkedRow struct {
 	entry    joiner.Entry // without key and source
 	sinceMS  int64        // wall clock: when it began to wait
 	untilMS  int64        // and when that is over
+	revision int32        // of the row that was written last; notWritten where it waits to be
 	positive bool
 	late     bool
 	weight   float64
@@ -76,6 +78,9 @@ const (
 
 	parkedPositive byte = 1
 	parkedLate     byte = 2
+	parkedWritten  byte = 4
+
+	notWritten int32 = -1
 
 	answerAwaited byte = 1
 	answerHasKey  byte = 2
@@ -112,9 +117,15 @@ func (p *parkedRow) append(dst []byte) []byte {
 	if p.late {
 		bits |= parkedLate
 	}
+	if p.revision != notWritten {
+		bits |= parkedWritten
+	}
 	dst = append(dst, parkedFormat, bits)
 	for _, n := range [...]int64{p.sinceMS, p.untilMS, p.entry.TimeMS, int64(p.entry.Partition), p.entry.Offset} {
 		dst = binary.AppendVarint(dst, n)
+	}
+	if p.revision != notWritten {
+		dst = binary.AppendVarint(dst, int64(p.revision))
 	}
 	dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(p.weight))
 	dst = appendText(dst, p.id)
@@ -164,6 +175,12 @@ func readParkedRow(value []byte) (*parkedRow, error) {
 	p.positive, p.late = bits&parkedPositive != 0, bits&parkedLate != 0
 	p.sinceMS, p.untilMS, p.entry.TimeMS = r.varint(), r.varint(), r.varint()
 	p.entry.Partition, p.entry.Offset = int32(r.varint()), r.varint()
+	p.revision = notWritten
+	if bits&parkedWritten != 0 {
+		if p.revision = int32(r.varint()); p.revision < 0 {
+			return nil, errParked
+		}
+	}
 	p.weight, p.id = r.float(), r.text()
 	for range r.items() {
 		l := parkedLabel{name: r.text()}

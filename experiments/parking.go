@@ -33,7 +33,6 @@ type parking struct {
 	last    bool         // no more input comes: what is read from now on is read the last time
 	stats   ParkingStats // of this worker's life
 	nowMS   int64
-	key     []byte // scratch
 	value   []byte // scratch
 }
 
@@ -61,10 +60,19 @@ const largestParked = 32 << 20
 
 // patience is what the pipeline's experiments allow their rows to wait, all
 // together; Every is 0 where none waits.
-func (p *Pipeline) patience() (all spec.Patience) {
+func (p *Pipeline) patience() spec.Patience {
+	return p.patienceOf(func(d *spec.Dimension) *spec.Patience { return &d.Wait })
+}
+
+// amends is for how long the pipeline's experiments have rows corrected, all together.
+func (p *Pipeline) amends() spec.Patience {
+	return p.patienceOf(func(d *spec.Dimension) *spec.Patience { return &d.Correct })
+}
+
+func (p *Pipeline) patienceOf(of func(*spec.Dimension) *spec.Patience) (all spec.Patience) {
 	for _, e := range p.Experiments {
 		for _, d := range e.NeededDimensions() {
-			if w := &d.Wait; w.For > 0 {
+			if w := of(d); w.For > 0 {
 				all.Rows, all.Bytes = all.Rows+w.Rows, all.Bytes+w.Bytes
 				if all.Every == 0 || w.Every < all.Every {
 					all.Every = w.Every
@@ -76,14 +84,22 @@ func (p *Pipeline) patience() (all spec.Patience) {
 }
 
 // Parks reports whether rows of the pipeline may wait for dimensions beyond the
-// close of their impression.
-func (p *Pipeline) Parks() bool { return p.patience().Every > 0 }
+// close of their impression, or be corrected.
+func (p *Pipeline) Parks() bool { return p.patience().Every > 0 || p.amends().Every > 0 }
 
 // ParkedTopic is where a group keeps the rows that wait.
 func ParkedTopic(group string) string { return topicName(group) + ".parked" }
 
 func newParking(every time.Duration, nowMS int64) *parking {
 	return &parking{rows: map[parkedKey]*parkedRow{}, everyMS: every.Milliseconds(), nextMS: math.MaxInt64, nowMS: nowMS}
+}
+
+// len is how many rows there are.
+func (k *parking) len() int {
+	if k == nil {
+		return 0
+	}
+	return len(k.rows)
 }
 
 // busy reports whether what rows wait for is being read.
@@ -173,11 +189,12 @@ func (k *parking) plan() {
 }
 
 // answers gives the rows of a look what was read, and returns those that are to be
-// written: they have all that they waited for, or wait no longer.
-func (k *parking) answers(l *look) (ready []*parkedRow) {
+// written, and those whose time is over. A row that is not written yet is written
+// when it has all that it waited for; one that is, when something is better.
+func (k *parking) answers(l *look) (ready, over []*parkedRow) {
 	next := make([]int, len(l.lookups))
 	for _, p := range l.rows {
-		whole := true
+		whole, better := true, false
 		for i := range p.dims {
 			d := &p.dims[i]
 			if !d.awaited || d.dim < 0 {
@@ -185,40 +202,60 @@ func (k *parking) answers(l *look) (ready []*parkedRow) {
 			}
 			a := &l.lookups[d.dim][next[d.dim]]
 			next[d.dim]++
+			if p.isWritten() && a.Served.Degraded() {
+				continue // it has that already, or as good as that
+			}
 			d.answer.Row, d.answer.Served, d.answer.Absent, d.answer.Reject = a.Row, a.Served, a.Absent, a.Reject
-			whole = whole && a.Served != dimjoin.ServedMissing
+			whole, better = whole && a.Served != dimjoin.ServedMissing, true
 		}
 		switch {
 		case p.gone:
-		case whole:
+		case p.isWritten() && better, !p.isWritten() && whole:
 			k.stats.Found++
 			k.stats.Waited.Observe(time.Duration(k.nowMS-p.sinceMS) * time.Millisecond)
 			ready = append(ready, p)
 		case l.last || k.nowMS >= p.untilMS:
 			k.stats.InVain++
-			ready = append(ready, p)
+			over = append(over, p)
 		}
 	}
-	return ready
+	return ready, over
 }
+
+// looks reports whether what rows wait for is being read.
+func (r *runner) looks() bool { return r.parked.busy() || r.amends.busy() }
 
 // nothingWaits reports, of a task that has come to its end otherwise, that no row
-// waits. Those that do are read for the last time.
+// waits, or may be corrected. Those that do are read for the last time.
 func (r *runner) nothingWaits() bool {
-	if r.parked == nil {
-		return true
+	none := true
+	for _, k := range []*parking{r.parked, r.amends} {
+		if k != nil {
+			k.last = true
+			none = none && k.len() == 0
+		}
 	}
-	r.parked.last = true
-	return len(r.parked.rows) == 0
+	return none
 }
 
-// tendParked goes on with the rows that wait, as many as may.
+// tendParked goes on with the rows that wait, and those that may be corrected, as
+// many as may.
 func (r *runner) tendParked(nowMS int64, limit share) error {
-	k := r.parked
-	if k == nil {
-		return nil
+	for _, k := range []*parking{r.parked, r.amends} {
+		if k != nil {
+			k.nowMS = nowMS
+		}
 	}
-	if k.nowMS = nowMS; r.isFull() {
+	if err := r.tend(r.parked, limit.parked, limit.parkedBytes, r.writeParked); err != nil {
+		return err
+	}
+	return r.tend(r.amends, limit.amends, limit.amendsBytes, r.forget)
+}
+
+// tend goes on with rows, at most so many and so large; end is what becomes of those
+// whose time is over, or which are too many.
+func (r *runner) tend(k *parking, rows int, bytes int64, end func([]*parkedRow) error) error {
+	if k == nil || r.isFull() {
 		return nil
 	}
 	if k.look != nil && isDone(k.look.done) {
@@ -227,26 +264,54 @@ func (r *runner) tendParked(nowMS int64, limit share) error {
 		if l.err != nil {
 			return fmt.Errorf("reading the dimensions that rows wait for: %w", l.err)
 		}
-		if err := r.writeParked(k.answers(l)); err != nil {
+		ready, over := k.answers(l)
+		if err := r.writeParked(ready); err != nil {
+			return err
+		}
+		if err := end(over); err != nil {
 			return err
 		}
 	}
-	if err := r.writeParked(k.tooMany(limit.parked, limit.parkedBytes)); err != nil {
+	if err := end(k.tooMany(rows, bytes)); err != nil {
 		return err
 	}
 	if k.look == nil {
-		r.lookAgain()
+		r.lookAgain(k)
 	}
 	return nil
 }
 
+// forget lets go of rows that are written and will not be corrected.
+func (r *runner) forget(rows []*parkedRow) error {
+	for _, p := range rows {
+		r.endParked(p)
+	}
+	return nil
+}
+
+// endParked takes a row from those that wait, or may be corrected.
+func (r *runner) endParked(p *parkedRow) {
+	r.out.endParked(r.parkedKey(p))
+	if p.isWritten() {
+		r.amends.remove(p)
+		r.task.Remember(p.exp, -1)
+		return
+	}
+	r.parked.remove(p)
+	r.task.Unpark(p.exp, p.emission(), p.positive)
+}
+
+func (p *parkedRow) emission() joiner.Emission {
+	return joiner.Emission{Accept: 1 << p.exp, Late: p.late}
+}
+
 // lookAgain begins to read what rows wait for, if it is time to.
-func (r *runner) lookAgain() {
-	l := r.parked.next(len(r.pipeline.Dimensions))
+func (r *runner) lookAgain(k *parking) {
+	l := k.next(len(r.pipeline.Dimensions))
 	if l == nil {
 		return
 	}
-	r.parked.look = l
+	k.look = l
 	r.spawn(func() {
 		defer close(l.done)
 		l.err = readDimensions(r.life, r.dims, l.lookups)
@@ -260,10 +325,8 @@ func (r *runner) writeParked(rows []*parkedRow) error {
 	}
 	whole, lacking := &Batch{Partition: r.partition}, &Batch{Partition: r.partition}
 	for _, p := range rows {
-		r.parked.remove(p)
-		r.out.endParked(r.parkedKey(p))
-		em := joiner.Emission{Accept: 1 << p.exp, Late: p.late}
-		r.task.Unpark(p.exp, em, p.positive)
+		r.endParked(p)
+		em := p.emission()
 		b := whole
 		if r.prog.lacksFeatures(p) {
 			b = lacking
@@ -272,7 +335,7 @@ func (r *runner) writeParked(rows []*parkedRow) error {
 		if err != nil {
 			return err
 		}
-		if why == nil {
+		if why == nil || p.isWritten() {
 			continue
 		}
 		r.retract(&deferredRow{exp: p.exp, emission: em, positive: p.positive}, &p.entry, why)
@@ -293,9 +356,8 @@ func (r *runner) writeParked(rows []*parkedRow) error {
 
 // parkedKey is the key of a row's record.
 func (r *runner) parkedKey(p *parkedRow) []byte {
-	k := r.parked
-	k.key = appendParkedKey(k.key[:0], r.pipeline.Experiments[p.exp].Name, p.entry.Offset)
-	return k.key
+	r.keyText = appendParkedKey(r.keyText[:0], r.pipeline.Experiments[p.exp].Name, p.entry.Offset)
+	return r.keyText
 }
 
 // putAside puts a row that is about to be written aside, if a dimension of it is to be
@@ -310,10 +372,46 @@ func (r *runner) putAside(b *Batch, row *deferredRow, im *Impression, pt *part) 
 	if longest == 0 {
 		return false, nil
 	}
-	k := r.parked
-	p := parkedRow{exp: row.exp, entry: im.entry, sinceMS: k.nowMS, untilMS: k.nowMS + longest.Milliseconds(), positive: row.positive, late: row.emission.Late,
-		weight: row.instance.Weight, id: row.instance.ID}
-	r.prog.describe(&p, b, im, &row.instance)
+	p := parkedRow{sinceMS: r.parked.nowMS, untilMS: r.parked.nowMS + longest.Milliseconds(), revision: notWritten}
+	kept, err := r.keepRow(r.parked, &p, b, row, im, (*usedDimension).awaits)
+	if kept && err == nil {
+		r.task.Park(row.exp, row.emission, row.positive)
+	}
+	return kept, err
+}
+
+// remember keeps a row that was written with a dimension not as asked, to be
+// corrected, and counts one that was corrected.
+func (r *runner) remember(b *Batch, row *deferredRow, im *Impression, pt *part) error {
+	if row.from.isWritten() {
+		r.task.Correct(row.exp)
+	}
+	var longest time.Duration
+	for i := range pt.dims {
+		if u := &pt.dims[i]; u.amends(b.answer(im, u.dim)) {
+			longest = max(longest, u.amend.For)
+		}
+	}
+	k := r.amends
+	p := parkedRow{sinceMS: k.nowMS, untilMS: k.nowMS + longest.Milliseconds(), revision: row.instance.Revision}
+	if row.from.isWritten() {
+		p.sinceMS, p.untilMS = row.from.sinceMS, row.from.untilMS
+	}
+	if longest == 0 || p.untilMS <= k.nowMS {
+		return nil
+	}
+	kept, err := r.keepRow(k, &p, b, row, im, (*usedDimension).amends)
+	if kept && err == nil {
+		r.task.Remember(row.exp, 1)
+	}
+	return err
+}
+
+// keepRow fills p in for a row and puts it among those of k; false where it is too
+// large.
+func (r *runner) keepRow(k *parking, p *parkedRow, b *Batch, row *deferredRow, im *Impression, awaited func(*usedDimension, *dimjoin.Answer) bool) (bool, error) {
+	p.exp, p.entry, p.positive, p.late, p.weight, p.id = row.exp, im.entry, row.positive, row.emission.Late, row.instance.Weight, row.instance.ID
+	r.prog.describe(p, b, im, &row.instance, awaited)
 	if k.value = p.append(k.value[:0]); len(k.value) > largestParked {
 		k.stats.Refused++
 		return false, nil
@@ -322,7 +420,6 @@ func (r *runner) putAside(b *Batch, row *deferredRow, im *Impression, pt *part) 
 	if err != nil {
 		return false, err
 	}
-	r.task.Park(row.exp, row.emission, row.positive)
 	k.add(kept)
 	r.out.park(r.parkedKey(kept), k.value)
 	return true, nil

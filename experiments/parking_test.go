@@ -73,8 +73,13 @@ type waitingTask struct {
 }
 
 func newWaitingTask(t testing.TB, limits ...string) *waitingTask {
+	text := waitingText
+	for len(limits) >= 2 && strings.HasPrefix(limits[0], "missing") { // other policies
+		text = strings.Replace(text, limits[0], limits[1], 1)
+		limits = limits[2:]
+	}
 	limits = append(limits, "ROWS", "1000", "SIZE", "100MB")
-	e, found := spec.Parse("waiting.yaml", []byte(strings.NewReplacer(limits...).Replace(waitingText)), spec.LoadOptions{})
+	e, found := spec.Parse("waiting.yaml", []byte(strings.NewReplacer(limits...).Replace(text)), spec.LoadOptions{})
 	if e == nil {
 		t.Fatal(found.String())
 	}
@@ -99,8 +104,15 @@ func newWaitingTask(t testing.TB, limits ...string) *waitingTask {
 	w.r.life, w.r.endLife = context.WithCancel(context.Background())
 	all := p.patience()
 	w.limit = share{rows: 1 << 20, parked: all.Rows - 1, parkedBytes: all.Bytes - 1}
-	w.r.parked = newParking(all.Every, 0)
-	w.r.prog.hold = w.r.putAside
+	if all.Every > 0 {
+		w.r.parked = newParking(all.Every, 0)
+		w.r.prog.hold = w.r.putAside
+	}
+	if amends := p.amends(); amends.Every > 0 {
+		w.r.amends = newParking(amends.Every, 0)
+		w.r.prog.written = w.r.remember
+		w.limit.amends, w.limit.amendsBytes = amends.Rows, amends.Bytes
+	}
 	return w
 }
 
@@ -131,8 +143,8 @@ func (w *waitingTask) at(nowMS int64) (rows []string) {
 	}
 	w.r.out.reset()
 	l := w.r.task.Ledger(0)
-	if err := l.Check(); err != nil || int(l.Impressions.Parked) != len(w.r.parked.rows) {
-		w.t.Fatalf("at %d: %+v, %d rows wait: %v", nowMS, l, len(w.r.parked.rows), err)
+	if err := l.Check(); err != nil || int(l.Impressions.Parked) != w.r.parked.len() || int(l.Remembered) != w.r.amends.len() {
+		w.t.Fatalf("at %d: %+v, %d rows wait, %d may be corrected: %v", nowMS, l, w.r.parked.len(), w.r.amends.len(), err)
 	}
 	return rows
 }
@@ -229,6 +241,42 @@ func TestTooManyWait(t *testing.T) {
 	}
 }
 
+// TestRowsAreCorrected: a row without its dimensions is written, and again as a later
+// revision whenever one has come, until its time is over.
+func TestRowsAreCorrected(t *testing.T) {
+	w := newWaitingTask(t, "missing: wait, wait: {for: 1m, every: 10s, rows: ROWS, size: SIZE}", "missing: default, correct: {for: 1m, every: 10s}",
+		"missing: wait, wait: {for: 30s, rows: 1, size: 1}", "correct: {for: 1m, every: 20s}")
+	w.rows.there["north"] = true
+	for _, of := range [][2]string{{"a", "north"}, {"b", "south"}, {"c", "north"}} {
+		w.impression(of[0], of[1])
+	}
+	for range 10 {
+		w.impression("a", "north")
+	}
+	w.expect(1000, `m0["item:missing"]`, `m1["item:missing","shop:missing"]`, `m2["item:missing"]`)
+	w.expect(10_999)
+	w.rows.there["a"], w.rows.there["south"] = true, true
+	rows := w.at(11_000)
+	if got := ids(rows); !slices.Equal(got, []string{"m0[]", `m1["item:missing"]`}) || !strings.Contains(rows[0], `"revision":1`) || !strings.Contains(rows[0], `"final":true`) {
+		t.Errorf("%q", rows)
+	}
+	w.rows.there["b"] = true
+	rows = w.at(21_000)
+	if got := ids(rows); !slices.Equal(got, []string{"m1[]"}) || !strings.Contains(rows[0], `"revision":2`) || !strings.Contains(rows[0], `"item_name":"of b"`) {
+		t.Errorf("%q", rows)
+	}
+	w.expect(60_999)
+	if l := w.r.task.Ledger(0); l.Corrected != 3 || l.Remembered != 1 || l.Instances != 3 || l.Impressions.Emitted != 3 {
+		t.Errorf("%+v", l)
+	}
+	w.expect(61_000)
+	w.rows.there["c"] = true
+	w.expect(1_000_000)
+	if l := w.r.task.Ledger(0); l.Corrected != 3 || l.Remembered != 0 || len(w.r.amends.rows) != 0 {
+		t.Errorf("%+v", l)
+	}
+}
+
 // TestWaitingEndsWithTheInput: at the end, what is waited for is read once more.
 func TestWaitingEndsWithTheInput(t *testing.T) {
 	w := newWaitingTask(t)
@@ -312,7 +360,7 @@ func randomParked(r *rand.Rand) *parkedRow {
 		}
 		return mortise.TimestampValue(r.Int64() - math.MaxInt64/2)
 	}
-	p := &parkedRow{sinceMS: r.Int64N(1 << 42), untilMS: r.Int64N(1 << 42), positive: r.IntN(2) == 0, late: r.IntN(2) == 0, weight: r.Float64(), id: text(),
+	p := &parkedRow{revision: r.Int32N(3) - 1, sinceMS: r.Int64N(1 << 42), untilMS: r.Int64N(1 << 42), positive: r.IntN(2) == 0, late: r.IntN(2) == 0, weight: r.Float64(), id: text(),
 		entry: joiner.Entry{TimeMS: r.Int64N(1<<42) - 1000, Partition: r.Int32N(100), Offset: r.Int64N(1 << 50), Value: text()}}
 	for range r.IntN(4) {
 		p.labels = append(p.labels, parkedLabel{text(), instances.LabelValue{Value: r.Float64(), FirstMS: r.Int64(), Count: r.Int64N(9)}})
@@ -345,7 +393,7 @@ func TestParkedRowCodec(t *testing.T) {
 			t.Fatalf("%+v is read as %+v", p, got)
 		}
 		got.bytes = 0
-		if got.String() != p.String() || got.weight != p.weight || got.positive != p.positive || !reflect.DeepEqual(got.labels, p.labels) {
+		if got.String() != p.String() || got.weight != p.weight || got.revision != p.revision || got.positive != p.positive || !reflect.DeepEqual(got.labels, p.labels) {
 			t.Fatalf("%+v is read as %+v", p, got)
 		}
 		for n := range value {

@@ -40,11 +40,12 @@ type program struct {
 	sampleKey []byte
 
 	needs    needs
-	seen     *observations                      // what dimensions were on arrival; nil where nothing is read then
-	lookedUp func(int, *joiner.Entry, []Looked) // nil: nobody asks
-	asOf     bool                               // the input is recorded: what is to be read on arrival is read as of then
-	hold     holder                             // puts rows aside that wait; nil: none does
-	batch    *Batch                             // rows that wait for their features or dimensions; nil while there are none
+	seen     *observations                                        // what dimensions were on arrival; nil where nothing is read then
+	lookedUp func(int, *joiner.Entry, []Looked)                   // nil: nobody asks
+	asOf     bool                                                 // the input is recorded: what is to be read on arrival is read as of then
+	hold     holder                                               // puts rows aside that wait; nil: none does
+	written  func(*Batch, *deferredRow, *Impression, *part) error // is told of every row that was put off; nil: nobody asks
+	batch    *Batch                                               // rows that wait for their features or dimensions; nil while there are none
 	keyText  []byte
 	entity   []mortise.Value
 }

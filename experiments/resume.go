@@ -13,8 +13,8 @@ import (
 // What a program makes of a row that waits, and makes the row of again.
 
 // describe notes what a row is made of: labels, features, and dimensions as they
-// were looked up.
-func (g *program) describe(p *parkedRow, b *Batch, im *Impression, in *instances.Instance) {
+// were looked up; awaited says which are read again.
+func (g *program) describe(p *parkedRow, b *Batch, im *Impression, in *instances.Instance, awaited func(*usedDimension, *dimjoin.Answer) bool) {
 	pt := &g.parts[p.exp]
 	for i := range in.Labels {
 		p.labels = append(p.labels, parkedLabel{[]byte(pt.spec.Join.Labels[i].Name), in.Labels[i]})
@@ -27,7 +27,7 @@ func (g *program) describe(p *parkedRow, b *Batch, im *Impression, in *instances
 	for i := range pt.dims {
 		u := &pt.dims[i]
 		a := b.answer(im, u.dim)
-		p.dims = append(p.dims, parkedAnswer{id: []byte(g.pipeline.Dimensions[u.dim].ID), dim: u.dim, awaited: u.awaits(a), answer: *a})
+		p.dims = append(p.dims, parkedAnswer{id: []byte(g.pipeline.Dimensions[u.dim].ID), dim: u.dim, awaited: awaited(u, a), answer: *a})
 	}
 }
 
@@ -78,14 +78,14 @@ func (g *program) resume(b *Batch, p *parkedRow, em joiner.Emission) (*mortise.R
 		dim := pt.dims[i].dim
 		b.observed = noteLookup(b.observed, len(g.needs.dims), im, dim, inObserved, g.answerOf(p, dim))
 	}
-	in := instances.Instance{ID: p.id, TimeMS: p.entry.TimeMS, Labels: b.labels.take(len(pt.inst.Labels)), Weight: p.weight, Final: true, Late: p.late}
+	in := instances.Instance{Revision: p.revision + 1, ID: p.id, TimeMS: p.entry.TimeMS, Labels: b.labels.take(len(pt.inst.Labels)), Weight: p.weight, Final: true, Late: p.late}
 	for i := range in.Labels {
 		name := pt.spec.Join.Labels[i].Name
 		if at := slices.IndexFunc(p.labels, func(l parkedLabel) bool { return string(l.name) == name }); at >= 0 {
 			in.Labels[i] = p.labels[at].value
 		}
 	}
-	b.rows = append(b.rows, deferredRow{impression: len(b.Impressions) - 1, exp: p.exp, positive: p.positive, resumed: true, emission: em, instance: in})
+	b.rows = append(b.rows, deferredRow{impression: len(b.Impressions) - 1, exp: p.exp, positive: p.positive, from: p, emission: em, instance: in})
 	return nil, nil
 }
 
@@ -103,3 +103,6 @@ func (g *program) answerOf(p *parkedRow, dim int) dimjoin.Answer {
 	}
 	return a
 }
+
+// isWritten reports whether a row that is written now was written before.
+func (p *parkedRow) isWritten() bool { return p != nil && p.revision != notWritten }

@@ -17,7 +17,7 @@ func (w *Worker) round(ctx context.Context) error {
 		switch {
 		case r.due || !r.finished && r.clock.Ended() && !r.waits():
 			wait = 0
-		case r.flying != nil || r.parked.busy():
+		case r.flying != nil || r.looks():
 			wait = min(wait, flightWait)
 		}
 	}
@@ -94,7 +94,8 @@ func (w *Worker) work(r *runner, fetched []Fetched, nowMS int64) error {
 // share is what each task may do.
 func (w *Worker) share() share {
 	n := len(w.runners)
-	return share{rows: max(w.opts.CloseRows/n, 1), parked: max(w.patience.Rows/n, 1), parkedBytes: w.patience.Bytes / int64(n)}
+	return share{rows: max(w.opts.CloseRows/n, 1), parked: max(w.patience.Rows/n, 1), parkedBytes: w.patience.Bytes / int64(n),
+		amends: max(w.amends.Rows/n, 1), amendsBytes: w.amends.Bytes / int64(n)}
 }
 
 // inputDone reports whether all that is being published is there.

@@ -49,6 +49,7 @@ type runner struct {
 	defers  bool            // some rows need more than the join knows
 	enrich  Enrichment      // nil where no row needs it
 	dims    Dimensions      // as enrich
+	keyText []byte          // scratch: the key of a row that waits
 	life    context.Context //nolint:containedctx // of what is given away, which outlives the call
 	endLife context.CancelFunc
 	spawn   func(func())
@@ -56,6 +57,7 @@ type runner struct {
 	flying  *Batch   // closed impressions that wait for what their rows need
 	owed    bool     // the last commit had to leave the task out
 	parked  *parking // closed impressions' rows that wait longer; nil where none may
+	amends  *parking // rows that may be corrected; nil where none may
 
 	forgotMS int64 // the cursor when observations were gone through last
 
@@ -297,6 +299,8 @@ type share struct {
 	rows        int // impressions to be closed in a round
 	parked      int // rows that wait
 	parkedBytes int64
+	amends      int // rows that may be corrected
+	amendsBytes int64
 }
 
 // advance moves the watermark and closes at most as many impressions as its share.
@@ -341,7 +345,7 @@ func (r *runner) advance(nowMS int64, limit share) error {
 }
 
 // waits reports whether the task can go on only when what rows need is there.
-func (r *runner) waits() bool { return r.owed || r.flying != nil || r.parked.busy() || r.task.Held() }
+func (r *runner) waits() bool { return r.owed || r.flying != nil || r.looks() || r.task.Held() }
 
 // setEnds fixes where each input ends; an input that is there already has ended.
 func (r *runner) setEnds(ends []int64) {

@@ -26,6 +26,8 @@ type simCheck struct {
 	complete   bool                      // every row of a dimension that is to come has come
 	waiting    map[int32]map[string]bool // rows that wait, by partition
 	parkings   int
+	amendings  int
+	newest     map[string]string // rows as they were written last, where they are corrected
 }
 
 // simReached is the greatest event time of a partition up to an offset.
@@ -33,7 +35,7 @@ type simReached struct{ offset, maxMS int64 }
 
 func newSimCheck(w *simWorld, partitions int) *simCheck {
 	return &simCheck{world: w, partitions: partitions, seen: map[string]int{}, revisions: map[string]int{}, letters: map[string]int{},
-		reached: map[experiments.TopicPartition][]simReached{}, waiting: map[int32]map[string]bool{}}
+		newest: map[string]string{}, reached: map[experiments.TopicPartition][]simReached{}, waiting: map[int32]map[string]bool{}}
 }
 
 func (c *simCheck) fault(format string, args ...any) {
@@ -75,6 +77,12 @@ func (c *simCheck) row(o *experiments.Output, in *simulation.Committed) {
 	if c.world.kind.policy != "at_close" {
 		var final bool
 		if text, final = c.revision(text); !final {
+			return
+		}
+	}
+	if c.world.kind.amending {
+		var first bool
+		if text, first = c.amended(text); !first {
 			return
 		}
 	}
@@ -162,6 +170,11 @@ func (c *simCheck) letter(o *experiments.Output) {
 
 // finish checks the whole.
 func (c *simCheck) finish() {
+	for at, text := range c.newest {
+		if _, ok := c.world.rows[text]; !ok {
+			c.fault("%s has not been corrected: %s", at, text)
+		}
+	}
 	for _, text := range c.world.want.rows {
 		if c.seen[text] == 0 {
 			c.fault("missing: %s", text)
@@ -190,6 +203,9 @@ func (c *simCheck) audit(s experiments.Status) {
 	}
 	if int(l.Labels.In) != labels || l.Labels.Pending != 0 || int(l.Labels.Attached) != want.attached {
 		c.fault("%+v, want %d in, %d attached, none pending", l.Labels, labels, want.attached)
+	}
+	if l.Remembered != 0 || int(l.Corrected) != c.amendings {
+		c.fault("%d corrected rows, want %d; %d may still be", l.Corrected, c.amendings, l.Remembered)
 	}
 	if int(l.Instances) != len(want.rows) || int(l.Positives) != want.positives || l.LateEmitted != 0 {
 		c.fault("%d instances, %d positive, %d late; want %d, %d, none", l.Instances, l.Positives, l.LateEmitted, len(want.rows), want.positives)

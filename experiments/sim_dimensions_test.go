@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,7 +22,7 @@ import (
 // of the first and the last.
 const simDimensionBlock = `dimensions:
   arrived: {key: item_id, store: {file: {path: none.csv}}, missing: ARRIVED, fields: {x: int, name: string?}}
-  valid: {key: [user_segment, item_id], store: {file: {path: none.csv}}, as_of: event_time, missing: default, fields: {x: int}}
+  valid: {key: [user_segment, item_id], store: {file: {path: none.csv}}, as_of: event_time, missing: default, AMENDED fields: {x: int}}
   latest: {key: user_segment, store: {file: {path: none.csv}}, as_of: emission, missing: LATEST, fields: {x: int}}
 `
 
@@ -80,6 +82,11 @@ func (s *simDimensions) Read(_ context.Context, lookups [][]dimjoin.Answer) erro
 			a.Served, n = simLookup(table, string(a.Key), a.AsOfMS)
 			if table == "arrived" && s.run.world.kind.parking && (away || !s.run.simComing(string(a.Key))) {
 				a.Served = dimjoin.ServedMissing
+			}
+			if table == "valid" && s.run.world.kind.amending && !a.Served.Degraded() && !s.run.simComing("valid"+string(a.Key)) {
+				if a.Served, n = dimjoin.ServedDefault, 0; len(a.Key)%2 == 0 {
+					a.Served, n = dimjoin.ServedStale, 5000
+				}
 			}
 			if a.Row = (mortise.Row{mortise.IntValue(n)}); table == "arrived" {
 				a.Row = append(a.Row, mortise.StringValue(fmt.Sprint("name-", n)))
@@ -184,8 +191,8 @@ func (c *simCheck) account(offsets map[experiments.TopicPartition]experiments.Co
 		if err := l.Check(); err != nil {
 			c.fault("%v", err)
 		}
-		if got := len(c.waiting[tp.Partition]); int(l.Impressions.Parked) != got {
-			c.fault("the account of partition %d says that %d rows wait, and %d do", tp.Partition, l.Impressions.Parked, got)
+		if got := len(c.waiting[tp.Partition]); int(l.Impressions.Parked+l.Remembered) != got {
+			c.fault("the account of partition %d says that %d rows wait and %d may be corrected, and there are %d", tp.Partition, l.Impressions.Parked, l.Remembered, got)
 		}
 	}
 }
@@ -217,6 +224,54 @@ func (c *simCheck) patiently(text string) string {
 	text = strings.Replace(text, `"arrived:missing"`, how, 1)
 	return strings.NewReplacer("[,", "[").Replace(text)
 }
+
+// amended follows the revisions of a row, and returns the first as the last is to be;
+// false for the others.
+func (c *simCheck) amended(text string) (string, bool) {
+	var row struct {
+		ID       string   `json:"instance_id"`
+		TimeMS   int64    `json:"event_time"`
+		Item     string   `json:"item_id"`
+		Segment  string   `json:"user_segment"`
+		X        int64    `json:"valid_x"`
+		Revision int      `json:"revision"`
+		Degraded []string `json:"degraded"`
+	}
+	if err := json.Unmarshal([]byte(text), &row); err != nil {
+		c.fault("%v: %s", err, text)
+		return text, false
+	}
+	at := fmt.Sprint(row.ID, "@", row.TimeMS)
+	if want := c.revisions[at]; row.Revision != want {
+		c.fault("revision %d instead of %d: %s", row.Revision, want, text)
+	}
+	c.revisions[at]++
+	text = strings.Replace(text, `"revision":`+itoa(row.Revision), `"revision":0`, 1)
+	c.newest[at] = c.patiently(text)
+	served, n := simLookup("valid", escapeKey(row.Segment)+"|"+escapeKey(row.Item), row.TimeMS)
+	text = strings.Replace(text, fmt.Sprintf(`"valid_x":%d`, row.X), fmt.Sprintf(`"valid_x":%d`, n), 1)
+	var degraded []string
+	for _, table := range []string{"arrived", "valid", "latest"} {
+		for _, d := range row.Degraded {
+			if table != "valid" && strings.HasPrefix(d, table) {
+				degraded = append(degraded, strconv.Quote(d))
+			}
+		}
+		if table == "valid" && served.Degraded() {
+			degraded = append(degraded, strconv.Quote("valid:"+served.String()))
+		}
+	}
+	text = degradedList.ReplaceAllString(text, `"degraded":[`+strings.Join(degraded, ",")+"]")
+	if row.Revision > 0 {
+		c.amendings++
+		if _, ok := c.world.rows[c.patiently(text)]; !ok {
+			c.fault("the oracle has no row %s", text)
+		}
+	}
+	return text, row.Revision == 0
+}
+
+var degradedList = regexp.MustCompile(`"degraded":\[[^\]]*\]`)
 
 var _ experiments.ParkedRows = (*simParked)(nil)
 

@@ -56,7 +56,7 @@ type simRun struct {
 
 // simCounts are how often what happened.
 type simCounts struct {
-	steps, commits, kills, failedWrites, stops, drains, restarts, aborts, rebuilds, corrupt, saved, restored, enriched, lookedUp, parked int
+	steps, commits, kills, failedWrites, stops, drains, restarts, aborts, rebuilds, corrupt, saved, restored, enriched, lookedUp, parked, amended int
 }
 
 func (c *simCounts) add(o *simCounts) {
@@ -64,13 +64,13 @@ func (c *simCounts) add(o *simCounts) {
 	c.stops, c.drains, c.restarts, c.aborts = c.stops+o.stops, c.drains+o.drains, c.restarts+o.restarts, c.aborts+o.aborts
 	c.rebuilds, c.corrupt = c.rebuilds+o.rebuilds, c.corrupt+o.corrupt
 	c.saved, c.restored, c.enriched, c.lookedUp = c.saved+o.saved, c.restored+o.restored, c.enriched+o.enriched, c.lookedUp+o.lookedUp
-	c.parked += o.parked
+	c.parked, c.amended = c.parked+o.parked, c.amended+o.amended
 }
 
 // check says what never happened.
 func (c *simCounts) check() error {
 	for name, n := range map[string]int{"commits": c.commits, "kills": c.kills, "failed writes": c.failedWrites, "stops": c.stops, "drains": c.drains,
-		"aborts": c.aborts, "rebuilds": c.rebuilds, "corrupt states": c.corrupt, "checkpoints": c.saved, "restores": c.restored, "enriched": c.enriched, "looked up": c.lookedUp, "rows that waited": c.parked} {
+		"aborts": c.aborts, "rebuilds": c.rebuilds, "corrupt states": c.corrupt, "checkpoints": c.saved, "restores": c.restored, "enriched": c.enriched, "looked up": c.lookedUp, "rows that waited": c.parked, "corrections": c.amended} {
 		if n == 0 {
 			return fmt.Errorf("there were no %s: a simulation in which nothing happens proves nothing", name)
 		}

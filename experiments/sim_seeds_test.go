@@ -78,7 +78,7 @@ func simulate(t *testing.T, seed uint64) (hash uint64, counts simCounts) {
 		if err == nil {
 			err = r.audit()
 		}
-		r.counts.parked = r.check.parkings
+		r.counts.parked, r.counts.amended = r.check.parkings, r.check.amendings
 		r.stopAll()
 		r.report(t, seed, err)
 		if trace.lines.Len() > 0 {

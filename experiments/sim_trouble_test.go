@@ -25,6 +25,7 @@ func drawKind(rng *rand.Rand) simKind {
 	k.looking = rng.IntN(2) == 0
 	k.parking = k.looking && k.policy == "at_close" && k.delivery == "exactly_once" && rng.IntN(4) > 0
 	k.hasty = k.parking && rng.IntN(2) == 0
+	k.amending = k.parking && rng.IntN(2) == 0
 	return k
 }
 

@@ -32,6 +32,7 @@ type simKind struct {
 	looking  bool // rows have dimensions
 	parking  bool // which come late, and are waited for
 	hasty    bool // but not for long
+	amending bool // and rows are corrected
 }
 
 // simWorld is input in the order of its arrival, and what must come of it.
@@ -109,8 +110,12 @@ func newSimWorld(t testing.TB, kind simKind) *simWorld {
 		default:
 			arrived = "wait, wait: {for: 1000h, every: 3s}"
 		}
+		amended := ""
+		if kind.amending {
+			amended = "correct: {for: 1000h, every: 4s},"
+		}
 		text = strings.Replace(text, "]\noutput", ", "+simDimensionColumns+"]\noutput", 1)
-		text = strings.Replace(text, "instance:", strings.NewReplacer("ARRIVED", arrived, "LATEST", latest).Replace(simDimensionBlock)+"instance:", 1)
+		text = strings.Replace(text, "instance:", strings.NewReplacer("AMENDED", amended, "ARRIVED", arrived, "LATEST", latest).Replace(simDimensionBlock)+"instance:", 1)
 	}
 	e := parse(t, "hostile.yaml", text)
 	w.plan = newPlan(t, e)

@@ -22,18 +22,19 @@ type Status struct {
 	Aborts      int64              `json:"aborts"`     // how often what was not committed was thrown away
 	Commits     Durations          `json:"commits"`
 	Checkpoints *CheckpointStatus  `json:"checkpoints,omitempty"`
-	Shuffles    []ShuffleStatus    `json:"shuffles,omitempty"`   // of the pipeline's topics, in this process
-	Archives    []ArchiveStatus    `json:"archives,omitempty"`   // of the pipeline's experiments, in this process
-	Parking     *ParkingStatus     `json:"parking,omitempty"`    // nil where no row may wait
-	Features    []FeatureStatus    `json:"features,omitempty"`   // of all pipelines, in this process; with the first
-	Dimensions  []DimensionStatus  `json:"dimensions,omitempty"` // of all pipelines, in this process; with the first
+	Shuffles    []ShuffleStatus    `json:"shuffles,omitempty"`    // of the pipeline's topics, in this process
+	Archives    []ArchiveStatus    `json:"archives,omitempty"`    // of the pipeline's experiments, in this process
+	Parking     *ParkingStatus     `json:"parking,omitempty"`     // nil where no row may wait
+	Corrections *ParkingStatus     `json:"corrections,omitempty"` // rows that may be corrected; nil where none may
+	Features    []FeatureStatus    `json:"features,omitempty"`    // of all pipelines, in this process; with the first
+	Dimensions  []DimensionStatus  `json:"dimensions,omitempty"`  // of all pipelines, in this process; with the first
 	// Others are the accounts of the group's other tasks, by experiment, once it has
 	// come to the end.
 	Others []mortise.Ledger `json:"-"`
 }
 
 // ParkingStats is what became of rows that waited for dimensions beyond the close
-// of their impression, in this process.
+// of their impression, or to be corrected, in this process.
 type ParkingStats struct {
 	Found   int64     `json:"found"`   // written with all that they waited for
 	InVain  int64     `json:"in_vain"` // written without, when their time was over
@@ -213,7 +214,8 @@ func (w *Worker) observe(nowMS int64) {
 		c := w.checkpoints
 		s.Checkpoints = &c
 	}
-	s.Parking = w.parkingStatus()
+	s.Parking = w.parkingStatus(w.patience.Every > 0, w.waited, func(r *runner) *parking { return r.parked })
+	s.Corrections = w.parkingStatus(w.amends.Every > 0, w.amended, func(r *runner) *parking { return r.amends })
 	w.status = s
 	w.mu.Unlock()
 }

@@ -23,40 +23,44 @@ type ParkedRows interface {
 // their number with the committed account. Where that says that there are none, the
 // topic is not read.
 func (w *Worker) bringBack(ctx context.Context, r *runner, at *joiner.Snapshot) error {
-	waiting := int64(0)
+	waiting, remembered := int64(0), int64(0)
 	if at != nil {
 		for i := range at.Ledgers {
 			waiting += at.Ledgers[i].Impressions.Parked
+			remembered += at.Ledgers[i].Remembered
 		}
 	}
 	switch {
-	case at != nil && waiting == 0:
+	case at != nil && waiting+remembered == 0:
 		return nil
 	case r.parked == nil && waiting > 0:
 		return fmt.Errorf("consumer group %s, partition %d: %d rows wait for dimensions, and no experiment has one with missing: wait: run the former definition until they are written", w.name, r.partition, waiting)
-	case r.parked == nil:
-		return nil
+	case r.parked == nil && r.amends == nil: // nothing is corrected any more
+		return w.checkParked(r, at, nil)
 	}
 	values, err := w.readParked(ctx, r.partition)
 	if err != nil {
 		return err
 	}
-	if at == nil { // another life of the group has left them
-		for key := range values {
-			r.out.endParked([]byte(key))
-		}
-		return nil
-	}
-	counts := make([]int64, len(at.Ledgers))
+	var all []*parkedRow
 	for _, key := range sortedKeys(values) {
 		p, err := w.parkedAt(r, key, values[key])
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case at == nil, p.isWritten() && r.amends == nil: // another life of the group has left it, or it is no longer to be corrected
+			r.out.endParked([]byte(key))
+		case p.isWritten():
+			r.amends.add(p)
+			all = append(all, p)
+		case r.parked == nil: // the account knows of none: it was left by another life
+			r.out.endParked([]byte(key))
+		default:
+			r.parked.add(p)
+			all = append(all, p)
 		}
-		counts[p.exp]++
-		r.parked.add(p)
 	}
-	return w.checkParked(r, at, counts)
+	return w.checkParked(r, at, all)
 }
 
 // readParked returns the values of the rows that wait, by key.
@@ -97,41 +101,59 @@ func (p *Pipeline) experimentNames() (names []string) {
 }
 
 // checkParked compares the rows that were brought back with the account. With leave
-// to lose, those that are gone are counted as lost.
-func (w *Worker) checkParked(r *runner, at *joiner.Snapshot, counts []int64) error {
-	for exp, got := range counts {
-		l := &at.Ledgers[exp].Impressions
-		lost := l.Parked - got
+// to lose, those that are gone are counted as lost. Of rows that may be corrected the
+// topic tells the number.
+func (w *Worker) checkParked(r *runner, at *joiner.Snapshot, all []*parkedRow) error {
+	if at == nil {
+		return nil
+	}
+	for exp := range at.Ledgers {
+		l := &at.Ledgers[exp]
+		got := int64(0)
+		l.Remembered = 0
+		for _, p := range all {
+			switch {
+			case p.exp != exp:
+			case p.isWritten():
+				l.Remembered++
+			default:
+				got++
+			}
+		}
+		lost := l.Impressions.Parked - got
 		if lost == 0 {
 			continue
 		}
 		if lost < 0 || !w.opts.AcceptGap {
 			return fmt.Errorf("%s: %d rows wait for dimensions in partition %d, and topic %s has %d: it was made anew, or cleaned up otherwise than by compaction: count them as lost with --accept-gap, or begin anew with another --group: %w",
-				w.pipeline.Experiments[exp].Path, l.Parked, r.partition, ParkedTopic(w.name), got, joiner.ErrLost)
+				w.pipeline.Experiments[exp].Path, l.Impressions.Parked, r.partition, ParkedTopic(w.name), got, joiner.ErrLost)
 		}
-		l.Parked = got
-		l.Dropped[mortise.ReasonLost] += lost
+		l.Impressions.Parked = got
+		l.Impressions.Dropped[mortise.ReasonLost] += lost
 	}
 	return nil
 }
 
 // noteParking keeps the counts of a task that is closed.
 func (w *Worker) noteParking(r *runner) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if r.parked != nil {
-		w.mu.Lock()
-		defer w.mu.Unlock()
 		w.waited.add(&r.parked.stats)
+	}
+	if r.amends != nil {
+		w.amended.add(&r.amends.stats)
 	}
 }
 
 // parkingStatus says which rows wait; nil where none may. The caller holds mu.
-func (w *Worker) parkingStatus() *ParkingStatus {
-	if w.patience.Every == 0 {
+func (w *Worker) parkingStatus(may bool, past ParkingStats, of func(*runner) *parking) *ParkingStatus {
+	if !may {
 		return nil
 	}
-	s := &ParkingStatus{ParkingStats: w.waited, Topic: ParkedTopic(w.name)}
+	s := &ParkingStatus{ParkingStats: past, Topic: ParkedTopic(w.name)}
 	for _, r := range w.runners {
-		k := r.parked
+		k := of(r)
 		s.add(&k.stats)
 		s.Rows, s.Bytes = s.Rows+int64(len(k.rows)), s.Bytes+k.bytes
 		for _, p := range k.order { // the first that is still there has waited longest, or nearly

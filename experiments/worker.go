@@ -154,7 +154,9 @@ type Worker struct {
 	ended    bool
 	askedAt  time.Time // whether the group has ended too; zero before this worker's tasks have
 	patience spec.Patience
+	amends   spec.Patience
 	waited   ParkingStats             // of tasks that are closed
+	amended  ParkingStats             // likewise
 	allEnds  map[TopicPartition]int64 // of the whole group's inputs under UntilEnd; nil until known
 	corrupt  int                      // how often state was discarded
 	doubted  map[int32]bool           // tasks whose checkpoints are left alone, for state that was discarded may have come from there
@@ -187,7 +189,7 @@ func NewWorker(p *Pipeline, t Transport, s States, group string, opts WorkerOpti
 	}
 	w.cleaners = cleaners
 	if opts.Parked != nil {
-		w.patience = p.patience()
+		w.patience, w.amends = p.patience(), p.amends()
 	}
 	for i := range p.Sources {
 		topic := p.Sources[i].Topic

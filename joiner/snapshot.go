@@ -155,7 +155,9 @@ const firstFar = 1000
 
 // farCounters lists the counts that most ledgers do not have, in their stored
 // order; new ones go at the end.
-func farCounters(l *mortise.Ledger) [1]*int64 { return [...]*int64{&l.Impressions.Parked} }
+func farCounters(l *mortise.Ledger) [3]*int64 {
+	return [...]*int64{&l.Impressions.Parked, &l.Remembered, &l.Corrected}
+}
 
 func appendLedger(dst []byte, l *mortise.Ledger) []byte {
 	all, far := counters(l), farCounters(l)

@@ -382,6 +382,12 @@ func (t *Task) Park(exp int, em Emission, positive bool) { t.park(exp, em, posit
 // Unpark says that a row that waited is written now, with what Park was told.
 func (t *Task) Unpark(exp int, em Emission, positive bool) { t.park(exp, em, positive, -1) }
 
+// Remember adds to the instances whose rows may be corrected, or takes from them.
+func (t *Task) Remember(exp int, by int64) { t.ledgers[exp].Remembered += by }
+
+// Correct counts a further row of an instance.
+func (t *Task) Correct(exp int) { t.ledgers[exp].Corrected++ }
+
 func (t *Task) park(exp int, em Emission, positive bool, by int64) {
 	l := &t.ledgers[exp]
 	l.Impressions.Parked += by

@@ -171,8 +171,10 @@ func (c *console) explainDimensions(p *experiments.PipelineDescription) {
 			cache = "cached in " + d.Cache
 		}
 		fmt.Fprintf(c.out, "      %s; rows wait %s for the store; missing: %s\n", cache, d.Timeout, d.Missing)
-		if d.Wait != "" {
-			fmt.Fprintf(c.out, "      %s\n", d.Wait)
+		for _, line := range []string{d.Wait, d.Correct} {
+			if line != "" {
+				fmt.Fprintf(c.out, "      %s\n", line)
+			}
 		}
 		if len(d.Experiments) > 1 {
 			fmt.Fprintf(c.out, "      shared by %s\n", strings.Join(d.Experiments, ", "))

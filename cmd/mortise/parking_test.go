@@ -42,8 +42,7 @@ dimensions:
     as_of: event_time
     fields: {category: string, price: float?}
     timeout: 30s
-    missing: wait
-    wait: {for: 1h, every: 100ms}
+    MISSING
     changes: {topic: PREFIX.items, format: debezium, key: id, idle_after: 500ms}
 instance:
   select: [item_id, position, item.category, item.price, imps, value]
@@ -84,17 +83,20 @@ func waitedTraffic(t *testing.T, dir string) {
 
 // waiting is a pipeline whose rows wait, on some brokers.
 type waiting struct {
-	t       *testing.T
-	dir     string
-	file    string
-	topic   string // of its rows
-	brokers []string
-	mortise string
+	t        *testing.T
+	prefix   string // of its topics, and its name
+	corrects bool   // rows are written without their item, and corrected
+	dir      string
+	file     string
+	topic    string // of its rows
+	brokers  []string
+	mortise  string
 }
 
-func newWaiting(t *testing.T, prefix string, brokers ...string) *waiting {
+func newWaiting(t *testing.T, corrects bool, brokers ...string) *waiting {
 	t.Helper()
-	w := &waiting{t: t, dir: t.TempDir(), topic: prefix + ".instances", mortise: released(t)}
+	prefix := fmt.Sprintf("waited-%d", random(t).Uint32()) // tests share Apache Kafka
+	w := &waiting{t: t, prefix: prefix, corrects: corrects, dir: t.TempDir(), topic: prefix + ".instances", mortise: released(t)}
 	text := waited
 	if w.brokers = brokers; len(brokers) == 0 {
 		w.brokers = []string{"--embedded", filepath.Join(w.dir, "data")}
@@ -102,7 +104,7 @@ func newWaiting(t *testing.T, prefix string, brokers ...string) *waiting {
 		text += "kafka: {instance_id: one}\n"
 	}
 	waitedTraffic(t, w.dir)
-	w.file = write(t, filepath.Join(w.dir, "waited.yaml"), strings.NewReplacer("PREFIX", prefix, "TABLE", filepath.Join(w.dir, "table")).Replace(text))
+	w.file = write(t, filepath.Join(w.dir, "waited.yaml"), strings.NewReplacer("MISSING", w.missing(), "PREFIX", prefix, "TABLE", filepath.Join(w.dir, "table")).Replace(text))
 	w.publish("impressions=impressions", "clicks=clicks", prefix+".items=items-early")
 	return w
 }
@@ -144,8 +146,21 @@ func (w *waiting) status(url string) (s experiments.Status) {
 	return all[0]
 }
 
+func (w *waiting) missing() string {
+	if w.corrects {
+		return "correct: {for: 1h, every: 100ms}"
+	}
+	return "missing: wait\n    wait: {for: 1h, every: 100ms}"
+}
+
+// parked is the rows of a worker that wait, or may be corrected.
 func (w *waiting) parked(url string) experiments.ParkingStatus {
-	if p := w.status(url).Parking; p != nil {
+	s := w.status(url)
+	p := s.Parking
+	if w.corrects {
+		p = s.Corrections
+	}
+	if p != nil {
 		return *p
 	}
 	return experiments.ParkingStatus{}
@@ -154,7 +169,7 @@ func (w *waiting) parked(url string) experiments.ParkingStatus {
 // goThrough kills workers with rows that wait, has their items come, and compares
 // what became of them with a backfill that has all items.
 func (w *waiting) goThrough() {
-	t, prefix := w.t, strings.TrimSuffix(w.topic, ".instances")
+	t, prefix := w.t, w.prefix
 	t.Helper()
 	atLeast := int64(200)
 	for round := range 3 {
@@ -174,8 +189,8 @@ func (w *waiting) goThrough() {
 	w.publish(prefix + ".items=items-late")
 	p, url := w.run()
 	awaitWithin(t, 3*patience, "the rows that wait to find their items", func() bool {
-		s := w.status(url)
-		return s.Parking != nil && s.Parking.Rows == 0 && s.Parking.Found > 0 && s.Experiments[0].Ledger.Impressions.Emitted > int64(waitedImpressions/4)
+		p, s := w.parked(url), w.status(url)
+		return p.Rows == 0 && p.Found > 0 && s.Experiments[0].Ledger.Impressions.Emitted > int64(waitedImpressions/4)
 	}, p)
 	p.stop()
 	args := append([]string{w.file, "--state", filepath.Join(w.dir, "state")}, w.brokers...)
@@ -184,7 +199,7 @@ func (w *waiting) goThrough() {
 		t.Errorf("%+v", r)
 	}
 	for _, row := range tailed(t, w.topic, w.brokers...) {
-		if !strings.Contains(row, `"degraded":[]`) {
+		if !w.corrects && !strings.Contains(row, `"degraded":[]`) {
 			t.Errorf("a row without its item: %s", row)
 		}
 	}
@@ -192,7 +207,7 @@ func (w *waiting) goThrough() {
 	both := filepath.Join(w.dir, "items-*.jsonl")
 	succeed(t, append([]string{"backfill", w.file, "--out", out, "--scratch", filepath.Join(w.dir, "scratch"), "--input", prefix + ".items=" + both},
 		w.inputs("impressions=impressions", "clicks=clicks")...)...)
-	if r := execute(t, append([]string{"diff", "topic:" + w.topic, out}, w.brokers...)...); r.code != exitDone {
+	if r := execute(t, append([]string{"diff", "--final-only", "topic:" + w.topic, out}, w.brokers...)...); r.code != exitDone {
 		t.Errorf("stream and backfill differ:\n%s%s", r.out, r.errOut)
 	}
 }
@@ -201,11 +216,23 @@ func (w *waiting) goThrough() {
 // killed meanwhile and its state lost.
 func TestRowsWait(t *testing.T) {
 	t.Parallel()
-	newWaiting(t, "waited").goThrough()
+	newWaiting(t, false).goThrough()
 }
 
 // TestRowsWaitOnKafka does so on Apache Kafka.
 func TestRowsWaitOnKafka(t *testing.T) {
 	t.Parallel()
-	newWaiting(t, "waitedk", "--brokers", kafkatest.Start(t).Plain).goThrough()
+	newWaiting(t, false, "--brokers", kafkatest.Start(t).Plain).goThrough()
+}
+
+// TestRowsAreCorrected has rows written without their items, and again when these come.
+func TestRowsAreCorrected(t *testing.T) {
+	t.Parallel()
+	newWaiting(t, true).goThrough()
+}
+
+// TestRowsAreCorrectedOnKafka does so on Apache Kafka.
+func TestRowsAreCorrectedOnKafka(t *testing.T) {
+	t.Parallel()
+	newWaiting(t, true, "--brokers", kafkatest.Start(t).Plain).goThrough()
 }

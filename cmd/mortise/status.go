@@ -117,7 +117,7 @@ func (c *console) status(ctx context.Context, f *statusFlags, args []string) err
 		report := map[string]any{"pipelines": all}
 		if f.http != "" {
 			report["features"], report["dimensions"] = worker.features, worker.dimensions
-			report["parking"] = worker.parking
+			report["parking"], report["corrections"] = worker.parking, worker.corrections
 		}
 		if shuffles != nil {
 			report["feature_shuffles"] = shuffles
@@ -142,6 +142,7 @@ func (c *console) status(ctx context.Context, f *statusFlags, args []string) err
 		c.printFeatures(worker.features)
 		c.printDimensions(worker.dimensions)
 		c.printParking(worker.parking)
+		c.printCorrections(worker.corrections)
 	}
 	for i, t := range idle {
 		if i == 0 {

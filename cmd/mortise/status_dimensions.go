@@ -45,3 +45,12 @@ func (c *console) printParking(all []experiments.ParkingStatus) {
 			thousands(p.Found), thousands(p.InVain), thousands(p.Refused))
 	}
 }
+
+// printCorrections shows which rows of a worker may be corrected.
+func (c *console) printCorrections(all []experiments.ParkingStatus) {
+	for i := range all {
+		p := &all[i]
+		fmt.Fprintf(c.out, "  %s rows may be corrected, in %s; %s were, of %s the dimension did not come in time, %s were too many\n\n", thousands(p.Rows), p.Topic,
+			thousands(p.Found), thousands(p.InVain), thousands(p.Refused))
+	}
+}

@@ -17,9 +17,10 @@ const askWithin = 5 * time.Second
 
 // workerStatus is what is known to a process alone, of all its pipelines.
 type workerStatus struct {
-	features   []experiments.FeatureStatus
-	dimensions []experiments.DimensionStatus
-	parking    []experiments.ParkingStatus // of pipelines whose rows may wait
+	features    []experiments.FeatureStatus
+	dimensions  []experiments.DimensionStatus
+	parking     []experiments.ParkingStatus // of pipelines whose rows may wait
+	corrections []experiments.ParkingStatus // of those whose rows may be corrected
 }
 
 // askWorker asks a worker, at the address of its --http.
@@ -48,6 +49,9 @@ func askWorker(ctx context.Context, addr string) (*workerStatus, error) {
 		all.dimensions = append(all.dimensions, statuses[i].Dimensions...)
 		if p := statuses[i].Parking; p != nil {
 			all.parking = append(all.parking, *p)
+		}
+		if p := statuses[i].Corrections; p != nil {
+			all.corrections = append(all.corrections, *p)
 		}
 	}
 	all.features = telemetry.BySource(all.features)

@@ -33,6 +33,9 @@ func (l *loader) early(n *node) {
 		if d.Missing == dimjoin.MissingDeadLetter {
 			l.fail(n.at, Conflict, "the dimension `%s` sends impressions without a row to dead letters, when rows of theirs may be out already", d.Name).Help = "use emit: at_close, or another missing"
 		}
+		if d.Correct.For > 0 {
+			l.fail(n.at, Conflict, "instances without a row of the dimension `%s` are corrected after their final row, and others have further rows before it", d.Name).Help = "use emit: at_close, or remove correct"
+		}
 		if d.Missing == dimjoin.MissingWait {
 			l.fail(n.at, Conflict, "the instances of impressions without a row of the dimension `%s` wait for it, and cannot be emitted before", d.Name).Help = "use emit: at_close, or another missing"
 		}

@@ -12,6 +12,7 @@ type Dimension struct {
 	Read    DimensionRead
 	Changes *Changes // nil where nothing keeps the table up to date
 	Wait    Patience // how long closed impressions wait for a row; zero where they do not
+	Correct Patience // how long rows are corrected that were written without it; zero where they are not
 
 	storeAt place // in the file
 }
@@ -46,6 +47,9 @@ const (
 	defaultWaitEvery = 10 * time.Second
 	defaultWaitRows  = 100_000
 	defaultWaitBytes = 256_000_000
+
+	defaultCorrect      = time.Hour
+	defaultCorrectEvery = time.Minute
 
 	defaultCacheBytes = 64_000_000
 	defaultTimeout    = 100 * time.Millisecond
@@ -86,29 +90,37 @@ func (l *loader) dimensionRead(n *node, atHand bool) DimensionRead {
 	return r
 }
 
-// patience settles how long closed impressions wait for a row of the dimension n.
+// patience settles how long closed impressions wait for a row of the dimension n, and
+// how long rows that were written without it are corrected.
 func (l *loader) patience(n *node, def *Dimension) {
-	w := n.get("wait")
-	if def.Missing != dimjoin.MissingWait {
-		if at := n.find("wait"); at != nil {
-			l.fail(at.at, BadDimension, "nothing waits for this dimension: missing is %s", def.Missing).Help = "use missing: " + dimjoin.MissingWait + ", or remove the block"
-		}
-		return
+	if def.Missing == dimjoin.MissingWait {
+		def.Wait = patienceOf(n.get("wait"), defaultWait, defaultWaitEvery)
+	} else if at := n.find("wait"); at != nil {
+		l.fail(at.at, BadDimension, "nothing waits for this dimension: missing is %s", def.Missing).Help = "use missing: " + dimjoin.MissingWait + ", or remove the block"
 	}
-	def.Wait = Patience{
-		For:   w.get("for").duration(defaultWait),
-		Every: w.get("every").duration(defaultWaitEvery),
-		Rows:  int(w.get("rows").int(defaultWaitRows)),
-		Bytes: w.get("size").size(defaultWaitBytes),
+	if c := n.get("correct"); c != nil {
+		def.Correct = patienceOf(c, defaultCorrect, defaultCorrectEvery)
+		if def.Missing == dimjoin.MissingDeadLetter {
+			l.fail(n.find("correct").at, BadDimension, "an impression without a row goes to dead letters, and what is there is not corrected").Help = "use another missing, or remove the block"
+		}
 	}
 }
 
-// waiting refuses rows that wait where they could not be kept.
+func patienceOf(n *node, long, every time.Duration) Patience {
+	return Patience{
+		For:   n.get("for").duration(long),
+		Every: n.get("every").duration(every),
+		Rows:  int(n.get("rows").int(defaultWaitRows)),
+		Bytes: n.get("size").size(defaultWaitBytes),
+	}
+}
+
+// waiting refuses rows that wait, or are corrected, where they could not be kept.
 func (l *loader) waiting(output *node) {
 	for i := range l.exp.Dimensions {
-		if d := &l.exp.Dimensions[i]; d.Wait.For > 0 && l.exp.Output.Delivery != "exactly_once" {
-			l.fail(output.get("delivery").at, Conflict, "rows that wait for the dimension `%s` are kept in a topic, by the transactions of delivery: exactly_once", d.Name).Help =
-				"use delivery: exactly_once, or wait: {for: 0s}, so that they wait no longer than their impression is held"
+		if d := &l.exp.Dimensions[i]; (d.Wait.For > 0 || d.Correct.For > 0) && l.exp.Output.Delivery != "exactly_once" {
+			l.fail(output.get("delivery").at, Conflict, "rows that wait for the dimension `%s`, or are corrected, are kept in a topic, by the transactions of delivery: exactly_once", d.Name).Help =
+				"use delivery: exactly_once, or wait: {for: 0s}, so that they wait no longer than their impression is held, and no correct"
 			return
 		}
 	}

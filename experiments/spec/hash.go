@@ -36,6 +36,9 @@ func hashOf(e *Experiment) string {
 		if d.Wait.For > 0 {
 			w.line("wait", d.Wait.For.Milliseconds())
 		}
+		if d.Correct.For > 0 {
+			w.line("correct", d.Correct.For.Milliseconds())
+		}
 		if c := d.Changes; c != nil {
 			w.line("changes", c.Topic, c.Format, c.Table, quoteAll(c.Key.Names()), c.Unit, c.OutOfOrderness.Milliseconds(), c.IdleAfter.Milliseconds())
 		}

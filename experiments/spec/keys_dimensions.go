@@ -10,6 +10,7 @@ var dimensionBlock = &block{"a dimension", "A table of key to row that an instan
 	{name: "fields", shape: dict(identifier, fieldType), required: true, doc: "The fields of the rows and their types."},
 	{name: "missing", shape: enum(dimjoin.MissingNull, dimjoin.MissingDefault, dimjoin.MissingDeadLetter, dimjoin.MissingWait), def: dimjoin.MissingNull, doc: "What becomes of an impression whose key has no row: its fields are null, or zero values; it goes to dead letters; or its instance waits for the row, and has nulls if it does not come."},
 	{name: "wait", shape: of(waitBlock), doc: "With missing: wait, how long and how many instances wait."},
+	{name: "correct", shape: of(correctBlock), doc: "Instances that were written with this dimension missing, default or stale are written again, as a later revision, once it is there. Without the block they are not."},
 	{name: "changes", shape: of(changesBlock), doc: "A change stream that keeps the table up to date: into pebble with its history, each worker its own, or the latest rows into a store that workers share."},
 	{name: "cache", shape: of(cacheBlock), doc: "The rows that are kept in memory. Without the block, those of file and pebble are not cached."},
 	{name: "timeout", shape: someSpan, doc: "How long rows wait for the store at most, before they are served as stale or missing. The default is 100ms; of file and pebble, 1m."},
@@ -22,6 +23,13 @@ var waitBlock = &block{"wait", "How instances wait for a row that is not there, 
 	{name: "for", shape: span, def: "10m", doc: "How long, at most, from the close on; 0s waits no longer than that."},
 	{name: "every", shape: someSpan, def: "10s", doc: "How often the rows that are waited for are read again, all of them together."},
 	{name: "rows", shape: positive, def: "100000", doc: "How many instances of one worker wait at most; beyond it the oldest wait no longer."},
+	{name: "size", shape: size, def: "256MB", doc: "How much memory they take at most."},
+}}
+
+var correctBlock = &block{"correct", "How instances are corrected that were written with a dimension not as asked.", []key{
+	{name: "for", shape: span, def: "1h", doc: "How long, at most, from when they were written first."},
+	{name: "every", shape: someSpan, def: "1m", doc: "How often their dimensions are read again, all of them together."},
+	{name: "rows", shape: positive, def: "100000", doc: "How many instances of one worker are remembered at most; beyond it the oldest stay as they are."},
 	{name: "size", shape: size, def: "256MB", doc: "How much memory they take at most."},
 }}
 

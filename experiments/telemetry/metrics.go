@@ -31,6 +31,8 @@ var (
 	labelsDropped      = metric("labels_dropped_total", "Labels dropped, by reason.", "experiment", "reason")
 	instances          = metric("instances_total", "Final rows written, by label state.", "experiment", "label")
 	provisional        = metric("instances_provisional_total", "Rows written before their window closed.", "experiment")
+	correctedRows      = metric("instances_corrected_total", "Further rows of instances that were written without a dimension, which had come.", "experiment")
+	rememberedRows     = metric("instances_remembered", "Instances that were written with a dimension not as asked, and may be corrected.", "experiment")
 	lateRows           = metric("instances_late_total", "Final rows whose impression came late.", "experiment")
 
 	watermark     = metric("watermark_timestamp_seconds", "A task's watermark, as a Unix time.", "pipeline", "partition")
@@ -64,7 +66,7 @@ var (
 )
 
 var descriptions = []*prometheus.Desc{impressionsIn, impressionsEmitted, impressionsPending, impressionsParked, impressionsDropped, labelsIn, labelsAttached,
-	labelsUnmatched, labelsLate, labelsPending, labelsDropped, instances, provisional, lateRows, watermark, watermarkLag, watermarkHold,
+	labelsUnmatched, labelsLate, labelsPending, labelsDropped, instances, provisional, correctedRows, rememberedRows, lateRows, watermark, watermarkLag, watermarkHold,
 	sourceLag, sourceTime, stateRows, stateBytes, stateFiles, takeover, opening, rebuilding, aborts, commits,
 	checkpoints, checkpointBytes, checkpointSeconds, checkpointHeld, checkpointAge, restores,
 	shuffled, shuffledBlind, shuffleUnused, shuffleBytes, shuffleLost, shuffleLag, shuffleTime}
@@ -105,6 +107,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		}
 		if s.Parking != nil {
 			collectParking(ch, s.Pipeline, s.Parking)
+		}
+		if s.Corrections != nil {
+			collectCorrections(ch, s.Pipeline, s.Corrections)
 		}
 		for i := range s.Shuffles {
 			collectShuffle(ch, s.Pipeline, &s.Shuffles[i])
@@ -154,6 +159,8 @@ func collectLedger(ch chan<- prometheus.Metric, exp string, l *mortise.Ledger) {
 	counter(ch, instances, float64(l.Positives), exp, "positive")
 	counter(ch, instances, float64(l.Instances-l.Positives), exp, "negative")
 	counter(ch, provisional, float64(l.Provisional), exp)
+	counter(ch, correctedRows, float64(l.Corrected), exp)
+	gauge(ch, rememberedRows, float64(l.Remembered), exp)
 	counter(ch, lateRows, float64(l.LateEmitted), exp)
 }
 

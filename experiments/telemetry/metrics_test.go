@@ -30,6 +30,7 @@ func sample() []experiments.Status {
 		Features: []experiments.FeatureStatus{{Source: "clicks", WatermarkMS: 2_000, CompleteFromMS: map[string]int64{"n": 1_000}, LagRecords: 3, Writer: features.WriterStats{Events: 7, Late: 1}}},
 		Dimensions: []experiments.DimensionStatus{{Name: "item", Store: "ab", Experiments: []string{"feed-ctr"}, Clusters: &ab.Stats{ShareA: 0.25}, Changes: &experiments.ChangeStatus{Changes: 12, Late: 1, LagRecords: 4, FinalMS: 6_000},
 			Stats: dimjoin.Stats{Requests: 9, Failed: 2, TimedOut: 1, Served: [5]int64{dimjoin.ServedMissing: 8}, Absent: 3, Unavailable: 4}}},
+		Corrections: &experiments.ParkingStatus{Rows: 1},
 		Parking:     &experiments.ParkingStatus{Rows: 3, Bytes: 900, OldestMS: 7_000, ParkingStats: experiments.ParkingStats{Found: 5}},
 		Experiments: []experiments.ExperimentStatus{{Name: "feed-ctr", Ledger: l}},
 		Tasks: []experiments.TaskStatus{{Partition: 1, WatermarkMS: 1_000, Holding: "clicks", Pending: 4, CheckpointMS: 9_000, Takeover: experiments.Takeover{Live: 2 * time.Second},

@@ -213,6 +213,21 @@ func TestFinalOnly(t *testing.T) {
 	}
 }
 
+// TestCorrectedRows: of the final rows of an instance the latest counts.
+func TestCorrectedRows(t *testing.T) {
+	clicked := []string{"label_click=1", "label_click_count=1"}
+	stream := []string{row("a", 1), row("a", 1, append(clicked, "revision=1")...), row("a", 1, append(clicked, `item="late"`, "revision=2")...), row("b", 2, "revision=1"), row("b", 2, clicked...),
+		row("a", 9), row("c", 3), row("c", 3)}
+	batch := []string{row("a", 1, append(clicked, `item="late"`)...), row("a", 9), row("b", 2), row("c", 3), row("c", 3)}
+	if res := compareLines(t, Options{FinalOnly: true}, stream, batch); !res.Same() || res.Equal != 5 || res.A.Provisional != 3 || res.A.Rows != 5 || res.A.Duplicates != 1 {
+		t.Errorf("%+v", res)
+	}
+	batch[0] = row("a", 1, clicked...)
+	if res := compareLines(t, Options{FinalOnly: true}, stream, batch); res.Changed != 1 || res.Equal != 4 {
+		t.Errorf("a row that was corrected otherwise: %+v", res)
+	}
+}
+
 func TestSideFaults(t *testing.T) {
 	c, err := New(Options{})
 	if err != nil {

@@ -48,6 +48,9 @@ func (c *Comparison) Result() (*Result, error) {
 			return nil, err
 		}
 		w.in[i].from = from
+		if c.opts.FinalOnly {
+			w.in[i].from = &newest{from: from, summary: &c.sides[i].summary}
+		}
 		if err := w.in[i].advance(); err != nil {
 			return nil, err
 		}

@@ -60,15 +60,16 @@ func (s *Side) Add(r Row) error {
 		return nil
 	}
 	timeMS, revision := whole(r.Values, c.time), whole(r.Values, c.revision)
-	if s.opts.FinalOnly {
-		revision = 0
-	}
 	dst, err := s.sorter.begin(s.size)
 	if err != nil {
 		return err
 	}
 	from := len(dst)
-	dst = appendKey(dst, id, revision, timeMS)
+	if s.opts.FinalOnly { // in the order in which newest takes them
+		dst = appendKey(dst, id, timeMS, revision)
+	} else {
+		dst = appendKey(dst, id, revision, timeMS)
+	}
 	for i, col := range c.order {
 		v := &r.Values[col]
 		dst = appendValue(dst, v)
