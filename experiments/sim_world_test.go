@@ -99,7 +99,8 @@ func newSimWorld(t testing.TB, kind simKind) *simWorld {
 		text = strings.Replace(text, "instance:", simFeatureBlock+"instance:", 1)
 	}
 	if kind.looking {
-		arrived, latest := "wait", "dead_letter"
+		var arrived string
+		latest := "dead_letter"
 		switch {
 		case kind.policy != "at_close":
 			arrived, latest = `"null"`, `"null"`

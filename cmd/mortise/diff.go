@@ -57,7 +57,7 @@ Exit code: 0 no difference, 1 some difference or a failure, 2 usage.`,
 	fs.StringSliceVar(&f.ignore, "ignore", nil, "do not compare these columns; patterns")
 	fs.StringSliceVar(&f.tolerances, "tolerance", nil, "COLUMN=N: numbers a and b are equal when |a-b| <= N*max(1,|a|,|b|); COLUMN may be a pattern")
 	fs.IntVarP(&f.limit, "limit", "n", 3, "print this many differences of each kind and cause; 0 prints none")
-	fs.BoolVar(&f.finalOnly, "final-only", false, "leave provisional rows out and compare final ones whatever their revision")
+	fs.BoolVar(&f.finalOnly, "final-only", false, "leave provisional rows out and compare final ones, of those that were corrected the newest, whatever their revision")
 	fs.StringVar(&f.memory, "memory", "256MB", "what both sides together may hold in memory; the rest waits in files")
 	fs.StringVar(&f.temp, "temp", "", "directory of these files (default: the system's)")
 	fs.BoolVar(&f.json, "json", false, "print one JSON object")

@@ -18,7 +18,7 @@ type Options struct {
 	// applies. The default is that they are equal.
 	Tolerances []Tolerance
 	// FinalOnly leaves provisional rows out and compares final ones whatever
-	// their revision.
+	// their revision: of those of one instance and event time the newest.
 	FinalOnly bool
 	// Samples is how many differences of each kind are kept whole. The default
 	// is 5; a negative one means none.
