@@ -184,9 +184,8 @@ func (w *plays) live(ctx context.Context, m *member, kills int, group, topic str
 		}
 		if err := run(tr); !errors.Is(err, errKilled) {
 			return err
-		}
-		if ctx.Err() != nil {
-			return nil
+		} else if ctx.Err() != nil {
+			return nil //nolint:nilerr // killed when all was done
 		}
 	}
 }
