@@ -80,7 +80,7 @@ func (db *DB) get(key []byte) ([]byte, error) {
 }
 
 func (db *DB) readError(err error) error {
-	if isEnvironment(err) {
+	if pebblefs.IsEnvironment(err) {
 		return fmt.Errorf("reading the manifest in %s: %w", db.dir, err)
 	}
 	return fmt.Errorf("reading the manifest in %s: %w: %w", db.dir, err, joiner.ErrCorrupt)

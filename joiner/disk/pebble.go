@@ -3,8 +3,6 @@ package disk
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -118,17 +116,8 @@ func caught(fn func() error) (err error) {
 // manifestError says of an error that is not the file system's that the
 // manifest does not verify.
 func manifestError(err error) error {
-	if err == nil || isEnvironment(err) {
+	if err == nil || pebblefs.IsEnvironment(err) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", err, joiner.ErrCorrupt)
-}
-
-// isEnvironment tells an error of the file system, which another attempt may not
-// see, from one about what the files hold. A file that should exist and does not
-// is the latter.
-func isEnvironment(err error) bool {
-	var path *fs.PathError
-	var errno syscall.Errno
-	return (errors.As(err, &path) || errors.As(err, &errno)) && !errors.Is(err, fs.ErrNotExist)
 }

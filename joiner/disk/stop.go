@@ -16,7 +16,7 @@ func (db *DB) newWatch() *pebblefs.Watch {
 	return pebblefs.NewWatch(pebblefs.WatchOptions{
 		What: "the manifest",
 		Explain: func(why error) error {
-			if isEnvironment(why) {
+			if pebblefs.IsEnvironment(why) {
 				return why
 			}
 			return fmt.Errorf("%w: %w (start again: it is rebuilt)", why, joiner.ErrCorrupt)
