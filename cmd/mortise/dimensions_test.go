@@ -205,7 +205,7 @@ func aroundImpressions(t *testing.T, path string) *sizedAt {
 		}
 	}
 	sized, around := &sizedAt{}, 0
-	for i, all := range times {
+	for i, all := range &times {
 		sized[i] = 1_767_225_600_000
 		if len(all) > 0 {
 			sized[i] = all[len(all)/2] + int64(i%3) - 1
