@@ -130,7 +130,7 @@ func TestLogFindsTimes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, ms := range []int64{0, 30, 1000} {
+	for _, ms := range []int64{-3_600_000, -1, 0, 30, 1000} {
 		at, err := l.At(t.Context(), ms)
 		if err != nil {
 			t.Fatal(err)
@@ -139,7 +139,7 @@ func TestLogFindsTimes(t *testing.T) {
 		for _, tp := range l.Partitions() {
 			left += ends[tp] - at[tp]
 		}
-		if want := max(90-ms, 0); left != want {
+		if want := max(90-max(ms, 0), 0); left != want {
 			t.Errorf("at %d ms: %d records lie behind %v, want %d", ms, left, at, want)
 		}
 	}

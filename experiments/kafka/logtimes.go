@@ -16,7 +16,7 @@ import (
 // behind the offset may be older, but none before it is as new.
 func (l *Log) At(ctx context.Context, ms int64) (map[experiments.TopicPartition]int64, error) {
 	ask := func(ctx context.Context, topics ...string) (kadm.ListedOffsets, error) {
-		return l.admin.adm.ListOffsetsAfterMilli(ctx, ms, topics...)
+		return l.admin.adm.ListOffsetsAfterMilli(ctx, max(ms, 0), topics...) // Kafka means something else by times before 1970
 	}
 	at, err := listParts(ctx, ask, l.parts)
 	if err != nil {
