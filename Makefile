@@ -9,7 +9,7 @@ DEMO_LISTEN ?= 127.0.0.1:9092
 # detector, `make test RACE=all` runs all.
 CONCURRENT := /(experiments|cmd|joiner/disk|joiner/checkpoint|features/pebble|features/redis|instances/dataset|internal/objectstore)(/|$$)
 RACE       ?= concurrent
-GOTEST     := go test -timeout 15m
+GOTEST     := go test -timeout 25m
 # The linter is run from source at this version, so that every machine sees the same faults.
 GOLANGCI   := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 

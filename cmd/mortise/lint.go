@@ -23,7 +23,8 @@ func newLint(c *console) *cobra.Command {
 		Use: "lint FILE…", Short: "Check experiment files with the code that run uses", Args: someFiles,
 		Long: `Check experiment files and print all findings at once, each with file, line,
 column, a stable code and what to do. Files that dimensions name are looked into,
-where they are there, for what a run would refuse. Exit code 3 means that there are errors.`,
+where they are there, for what a run would refuse. Exit code 3 means that there
+are errors.`,
 		RunE: func(_ *cobra.Command, args []string) error { return c.lint(&f, args, asJSON) },
 	}
 	f.register(cmd)
