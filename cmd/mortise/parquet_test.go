@@ -305,8 +305,13 @@ func (k *parquetKills) run(what string, times int) {
 }
 
 // moment draws when to kill: by how much the log has grown, or by how many objects
-// the dataset has more than now, files or what tells of them.
+// the dataset has more than now, files or what tells of them. The first run is not to
+// come to its end before, and writes half of the log at least behind its moment.
 func (k *parquetKills) moment() func() bool {
+	if k.kills == 0 {
+		at := k.rng.Int64N(k.size / 2)
+		return func() bool { return sizeOf(k.files) >= at }
+	}
 	if k.rng.IntN(3) == 0 {
 		at := k.rng.Int64N(k.size * 5 / 4)
 		return func() bool { return sizeOf(k.files) >= at }
