@@ -65,12 +65,13 @@ func TestStalledCluster(t *testing.T) {
 		}
 	}
 	s.read(t, *stallPhase)
-	calm := s.past(t, "both well")
+	s.past(t, "both well")
+	before := both.Stats().LeftOut
 	servers[0].Freeze(t)
 	s.mark("A freezes")
 	await("traffic has left A", 10*time.Second, func(a float64) bool { return a < 0.1 })
 	s.read(t, *stallPhase)
-	stalled := s.past(t, "A is frozen")
+	stalled, leftOut := s.past(t, "A is frozen"), both.Stats().LeftOut-before
 	servers[0].Thaw(t)
 	s.mark("A goes on")
 	await("traffic has come back to A", 60*time.Second, func(a float64) bool { return a > 0.35 })
@@ -80,10 +81,16 @@ func TestStalledCluster(t *testing.T) {
 	for _, err := range s.errs[:min(len(s.errs), 3)] {
 		t.Error(err)
 	}
-	// A read in the stall waits for a hedge; few wait for the timeout of a request,
-	// which is a second.
-	if stalled > calm+700*time.Millisecond {
-		t.Errorf("99 %% of the reads took %v at most while both were well, and %v while A was frozen", calm, stalled)
+	// A read in the stall waits for a hedge. Those that the budget had no hedge for wait
+	// for the timeout of a request, which is a second; they are few, since traffic moves.
+	slow := int64(0)
+	for _, took := range stalled {
+		if took > 700*time.Millisecond {
+			slow++
+		}
+	}
+	if slow > leftOut+2 || slow > int64(len(stalled)/20) {
+		t.Errorf("%d of %d reads waited for A while it was frozen; %d had no hedge", slow, len(stalled), leftOut)
 	}
 	if *plotFlag != "" {
 		if err := os.WriteFile(*plotFlag, []byte(s.plot()), 0o666); err != nil {
@@ -157,9 +164,8 @@ func (s *stall) read(t *testing.T, during time.Duration) {
 	}
 }
 
-// past tells how long reads took since it was called last, and returns the
-// 99th percentile.
-func (s *stall) past(t *testing.T, phase string) time.Duration {
+// past tells how long reads took since it was called last, and returns that, sorted.
+func (s *stall) past(t *testing.T, phase string) []time.Duration {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,9 +175,9 @@ func (s *stall) past(t *testing.T, phase string) time.Duration {
 	}
 	st := s.both.Stats()
 	t.Logf("%-12s %5d reads: p50 %v, p99 %v, p99.9 %v; then A has %.2f; hedges %d, copies %d", phase, len(s.took), at(.5), at(.99), at(.999), st.ShareA, st.Hedges, st.Copies)
-	p99 := at(.99)
+	took := s.took
 	s.took = nil
-	return p99
+	return took
 }
 
 // plot draws A's share over time.
