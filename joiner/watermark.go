@@ -109,10 +109,19 @@ const minUnseenMS = 5_000
 
 // seenMS is up to when it is known where the input ends.
 func (in *input) seenMS(nowMS int64) int64 {
-	if in.asOfMS == 0 || in.shuffled {
+	if in.shuffled {
 		return nowMS
 	}
-	return min(in.asOfMS, nowMS)
+	return SeenMS(in.asOfMS, nowMS)
+}
+
+// SeenMS is up to when, by wall time, what was said as of asOfMS is known to hold at
+// nowMS; an asOfMS of 0 says that it holds until something else is said.
+func SeenMS(asOfMS, nowMS int64) int64 {
+	if asOfMS == 0 {
+		return nowMS
+	}
+	return min(asOfMS, nowMS)
 }
 
 // Holding returns the input that holds the watermark back at nowMS, or -1 when

@@ -54,11 +54,7 @@ func (l *lane) judge(inputDone, untilEnd bool, idleAfterMS, nowMS int64) {
 		l.lastWallMS = nowMS
 	}
 	l.caughtUp = caughtUp
-	seenMS := nowMS
-	if l.asOfMS != 0 {
-		seenMS = min(l.asOfMS, nowMS)
-	}
-	silent := idleAfterMS > 0 && seenMS-l.lastWallMS >= idleAfterMS
+	silent := idleAfterMS > 0 && joiner.SeenMS(l.asOfMS, nowMS)-l.lastWallMS >= idleAfterMS
 	l.idle = caughtUp && (silent || untilEnd && l.endKnown)
 }
 

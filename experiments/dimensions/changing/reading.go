@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/mortise-dev/mortise/experiments"
+	"github.com/mortise-dev/mortise/joiner"
 )
 
 // reading is one partition of a stream.
@@ -49,10 +50,7 @@ func (r *reading) finalMS(outOfOrderMS, idleMS, nowMS int64, inputDone bool) int
 	if r.MaxMS != nil {
 		final = *r.MaxMS - outOfOrderMS
 	}
-	seenMS := nowMS
-	if r.asOfMS != 0 {
-		seenMS = min(r.asOfMS, nowMS)
-	}
+	seenMS := joiner.SeenMS(r.asOfMS, nowMS)
 	if r.caughtUp && inputDone && seenMS-r.HeardMS >= idleMS && (r.HeardMS > 0 || seenMS-r.sinceMS >= idleMS || r.high == 0) {
 		final = max(final, seenMS-outOfOrderMS)
 	}
