@@ -155,3 +155,20 @@ func TestOptionsAreChecked(t *testing.T) {
 		}
 	}
 }
+
+// TestSilenceOfAnOriginIsAsOfTheLastAnswer: time in which nobody could ask where the
+// origin ends is no silence.
+func TestSilenceOfAnOriginIsAsOfTheLastAnswer(t *testing.T) {
+	l := newLane(experiments.TopicPartition{}, 0, joiner.NoTimeMS, 0)
+	at := func(asOfMS, nowMS int64) bool {
+		l.read(&experiments.Fetched{Next: 2, HighWatermark: 2, EndAsOfMS: asOfMS}, nowMS)
+		l.judge(true, false, 1000, nowMS)
+		return l.idle
+	}
+	if at(5000, 5000) || at(5000, 90_000) || at(5999, 90_000) {
+		t.Error("it is idle, though no broker said for so long that nothing comes")
+	}
+	if !at(6000, 90_000) {
+		t.Error("it is not idle, though its broker said so")
+	}
+}
